@@ -406,6 +406,9 @@ func (o *Tx) Append(b []byte) []byte {
 }
 func (o *Tx) decode(r *reader) {
 	*o = Tx{list(r, o.Guards, readGuard), r.count(), r.bytes()}
+	if o.Count > len(o.Body) {
+		r.fail()
+	}
 }
 
 func (o *Evict) Kind() Kind { return KindEvict }
