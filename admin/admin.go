@@ -1,0 +1,171 @@
+// Package admin shows a daemon to people and to monitoring, by HTTP: health, readiness, metrics, status. It changes nothing.
+// Read Server first; metrics.go has the table of metrics.
+//
+// The package asks an engine how it is and reads no keys.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/engine"
+)
+
+// Limits of what a client of the admin port may cost.
+const (
+	maxConns      = 128              // connections at a time; others wait in the kernel's queue
+	maxHeader     = 16 << 10         // bytes of a request's header
+	readTimeout   = 5 * time.Second  // for a whole request
+	writeTimeout  = 30 * time.Second // for a whole answer
+	idleTimeout   = time.Minute      // between requests
+	maxBodyIgnore = 64 << 10         // bytes of a body that is read only to be thrown away
+)
+
+// Port is what a listener of clients has done so far.
+type Port struct {
+	Name        string `json:"name"`
+	Address     string `json:"address"`
+	Connections int64  `json:"connections"`       // open now
+	Accepted    uint64 `json:"accepted"`          // since the start
+	Refused     uint64 `json:"refused,omitempty"` // for max-clients
+}
+
+// Traffic is what all listeners together have done so far.
+type Traffic struct {
+	Ports  []Port `json:"ports"`
+	Input  uint64 `json:"input_bytes"`
+	Output uint64 `json:"output_bytes"`
+}
+
+// Options say what a Server shows.
+type Options struct {
+	Name    string // of the controller
+	Version string
+	Status  func() engine.Status // from any goroutine
+	Traffic func() Traffic       // from any goroutine
+	Log     *slog.Logger
+}
+
+// Server serves the admin port.
+type Server struct {
+	o    Options
+	http http.Server
+}
+
+// New returns a server that has no listener yet.
+func New(o Options) *Server {
+	s := &Server{o: o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.index)
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /status", s.status)
+	mux.Handle("GET /metrics", metrics(o))
+	s.http = http.Server{
+		Handler:           http.MaxBytesHandler(mux, maxBodyIgnore),
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers the clients of l until Close; then it returns nil. It may be called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(limit(l))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("admin port %s: %w", l.Addr(), err)
+}
+
+// Close closes the listeners and waits for the answers in progress, until ctx ends them.
+func (s *Server) Close(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+}
+
+// health says that the process runs. It is for whoever restarts it, and must not depend on the group.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") }
+
+// ready says whether clients are served: for mode=read whether reads are, else whether writes are too.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	st := s.o.Status()
+	mode := r.URL.Query().Get("mode")
+	switch {
+	case mode != "" && mode != "read" && mode != "write":
+		answer(w, http.StatusBadRequest, fmt.Sprintf("mode is %.40q: use read or write", mode))
+	case !st.Ready:
+		answer(w, http.StatusServiceUnavailable, "not ready: the state is being loaded")
+	case mode != "read" && !st.Quorum:
+		answer(w, http.StatusServiceUnavailable, "not ready: no quorum, missing: "+strings.Join(st.Missing, ", "))
+	default:
+		answer(w, http.StatusOK, "ready")
+	}
+}
+
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, "holdfast "+s.o.Version+" on "+s.o.Name+`
+
+/healthz            whether the process runs
+/readyz             whether reads and writes are served; ?mode=read: whether reads are
+/status             how it is, JSON
+/metrics            the same for Prometheus`)
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(s.report()) // a client that is gone needs no answer
+}
+
+func answer(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	fmt.Fprintln(w, text)
+}
+
+// limit lets at most maxConns connections of l be open at a time.
+func limit(l net.Listener) net.Listener {
+	return &limited{l, make(chan struct{}, maxConns)}
+}
+
+type limited struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.slots <- struct{}{}
+	return &slotConn{Conn: c, slots: l.slots}, nil
+}
+
+// slotConn gives its slot back once, however often it is closed.
+type slotConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+func (c *slotConn) Close() error {
+	c.once.Do(func() { <-c.slots })
+	return c.Conn.Close()
+}

@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"holdfast/engine"
+	"holdfast/op"
+)
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
+
+// metric is one number of a Status under the name that Prometheus knows.
+type metric struct {
+	name, help string
+	kind       prometheus.ValueType
+	value      func(st *engine.Status) float64
+}
+
+var table = []metric{
+	{"ready", "Whether the state is loaded and requests are answered.", gauge, func(st *engine.Status) float64 { return yes(st.Ready) }},
+	{"quorum", "Whether writes can be carried out.", gauge, func(st *engine.Status) float64 { return yes(st.Quorum) }},
+	{"leader", "Whether this controller leads.", gauge, func(st *engine.Status) float64 { return yes(st.Role == "leader") }},
+	{"members", "Controllers of the group.", gauge, func(st *engine.Status) float64 { return float64(st.Members) }},
+	{"members_missing", "Controllers that do not answer.", gauge, func(st *engine.Status) float64 { return float64(len(st.Missing)) }},
+	{"term", "Raft term.", gauge, func(st *engine.Status) float64 { return float64(st.Term) }},
+	{"commit_index", "Newest committed entry.", gauge, func(st *engine.Status) float64 { return float64(st.Commit) }},
+	{"applied_index", "Newest applied entry.", gauge, func(st *engine.Status) float64 { return float64(st.Applied) }},
+	{"ops_total", "Ops applied since the beginning of the state.", counter, func(st *engine.Status) float64 { return float64(st.Ops) }},
+	{"start_time_seconds", "When this daemon started.", gauge, func(st *engine.Status) float64 { return float64(st.Started) / 1e9 }},
+	{"group_time_seconds", "The group's present time.", gauge, func(st *engine.Status) float64 { return float64(st.Now) / 1e9 }},
+	{"log_bytes", "Log on disk.", gauge, func(st *engine.Status) float64 { return float64(st.LogBytes) }},
+	{"log_fsync_max_seconds", "Slowest fsync of the log in the last minute.", gauge, func(st *engine.Status) float64 { return float64(st.LogFsync) / 1e9 }},
+	{"snapshot_index", "Entry up to which the newest snapshot reaches.", gauge, func(st *engine.Status) float64 { return float64(st.Snapshot) }},
+	{"snapshot_time_seconds", "When it was taken, 0 for never.", gauge, func(st *engine.Status) float64 { return float64(st.SnapTime) / 1e9 }},
+	{"memory_limit_bytes", "The setting memory-limit, 0 for none.", gauge, func(st *engine.Status) float64 { return float64(st.Limit) }},
+	{"memory_resident_bytes", "Memory that the process has of the machine.", gauge, func(st *engine.Status) float64 { return float64(st.Resident) }},
+	{"keys_budget_bytes", "What keys and values may take by the formula, 0 for no limit.", gauge, func(st *engine.Status) float64 { return float64(st.Memory.Budget) }},
+	{"keys_used_bytes", "What keys and values take by the formula.", gauge, func(st *engine.Status) float64 { return float64(st.Memory.Used) }},
+	{"expired_total", "Keys removed because their deadline came.", counter, func(st *engine.Status) float64 { return float64(st.Memory.Expired) }},
+	{"evicted_total", "Keys removed to make room.", counter, func(st *engine.Status) float64 { return float64(st.Memory.Evicted) }},
+	{"refused_total", "Writes refused for want of room.", counter, func(st *engine.Status) float64 { return float64(st.Memory.Refused) }},
+}
+
+var (
+	classKeys   = desc("class_keys", "Keys of a class.", "class")
+	classBytes  = desc("class_bytes", "What the keys of a class take by the formula.", "class")
+	spaceKeys   = desc("keyspace_keys", "Keys of a keyspace: a Redis database or memcached's.", "keyspace")
+	spaceMortal = desc("keyspace_mortal_keys", "Those of them with a deadline.", "keyspace")
+	portOpen    = desc("connections", "Open client connections.", "port", "address")
+	portAll     = desc("connections_total", "Client connections accepted.", "port", "address")
+	portRefused = desc("connections_refused_total", "Client connections refused for max-clients.", "port", "address")
+	inputBytes  = desc("input_bytes_total", "Bytes read from clients.")
+	outputBytes = desc("output_bytes_total", "Bytes written to clients.")
+	buildInfo   = desc("build_info", "Always 1; says which version runs.", "version")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("holdfast_"+name, help, labels, nil)
+}
+
+// metrics returns the handler of /metrics with a registry of its own.
+func metrics(o Options) http.Handler {
+	c := collector{o: o}
+	for _, m := range table {
+		c.descs = append(c.descs, desc(m.name, m.help))
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// collector asks for the status once a scrape, so that the numbers of a scrape belong together.
+type collector struct {
+	o     Options
+	descs []*prometheus.Desc // of table, in its order
+}
+
+// Describe names all metrics that Collect yields.
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		to <- d
+	}
+	for _, d := range []*prometheus.Desc{classKeys, classBytes, spaceKeys, spaceMortal, portOpen, portAll, portRefused, inputBytes, outputBytes, buildInfo} {
+		to <- d
+	}
+}
+
+// Collect yields the numbers of this moment.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	st, traffic := c.o.Status(), c.o.Traffic()
+	put := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	}
+	for i, m := range table {
+		put(c.descs[i], m.kind, m.value(&st))
+	}
+	for i, h := range st.Memory.Class {
+		put(classKeys, gauge, float64(h.Keys), op.Class(i).String())
+		put(classBytes, gauge, float64(h.Bytes), op.Class(i).String())
+	}
+	for i, s := range st.Memory.Space {
+		put(spaceKeys, gauge, float64(s.Keys), spaceName(i))
+		put(spaceMortal, gauge, float64(s.Mortal), spaceName(i))
+	}
+	for _, p := range traffic.Ports {
+		put(portOpen, gauge, float64(p.Connections), p.Name, p.Address)
+		put(portAll, counter, float64(p.Accepted), p.Name, p.Address)
+		put(portRefused, counter, float64(p.Refused), p.Name, p.Address)
+	}
+	put(inputBytes, counter, float64(traffic.Input))
+	put(outputBytes, counter, float64(traffic.Output))
+	put(buildInfo, gauge, 1, c.o.Version)
+}
+
+// spaceName is "db0" to "db15" or "memcached".
+func spaceName(i int) string {
+	if op.Space(i) == op.Memcache {
+		return "memcached"
+	}
+	return "db" + strconv.Itoa(i)
+}
+
+func yes(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
