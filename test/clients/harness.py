@@ -105,11 +105,16 @@ class Server:
         self.log = log
         with open(log, 'ab') as sink:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                                            preexec_fn=self._die_with_parent)
+                                            env=self._environment(), preexec_fn=self._die_with_parent)
 
     @staticmethod
     def _die_with_parent():
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    @staticmethod
+    def _environment():
+        # Variables that begin so are settings to the daemon, those of the tests would be unknown ones.
+        return {k: v for k, v in os.environ.items() if not k.startswith('HOLDFAST_')}
 
     def await_ready(self, ready):
         def check():
@@ -170,7 +175,7 @@ class Peer:
             secret = os.path.join(self.directory, 'password')
             with open(secret, 'w') as f:
                 f.write(self.password + '\n')
-            command += ['--redis-password-file', secret]
+            command += ['--password-file', secret]
         self._launch('holdfast', command, self._ready_to_write)
 
     def _start_originals(self):
