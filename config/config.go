@@ -25,12 +25,12 @@ type Config struct {
 	MemcachedTLSListen []string `key:"memcached-tls-listen" doc:"Addresses of the memcached protocol inside TLS."`
 	AdminListen        []string `key:"admin-listen" doc:"Addresses of health, metrics and status, by HTTP."`
 
-	Password     string `group:"Who may come in" key:"password" secret:"yes" doc:"Password of Redis clients, for the user 'default' or without a user. Prefer password-file: flags and variables can be seen by others."`
-	PasswordFile string `key:"password-file" doc:"File whose first line is the password."`
-	TLSCert      string `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
-	TLSKey       string `key:"tls-key" doc:"File with its private key, PEM."`
-	TLSClientCA  string `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
-	Insecure     bool   `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
+	RedisPassword     string `group:"Who may come in" key:"redis-password" secret:"yes" doc:"Password of Redis clients, for the user 'default' or without a user. Prefer redis-password-file: flags and variables can be seen by others."`
+	RedisPasswordFile string `key:"redis-password-file" doc:"File whose first line is the password."`
+	TLSCert           string `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
+	TLSKey            string `key:"tls-key" doc:"File with its private key, PEM."`
+	TLSClientCA       string `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
+	Insecure          bool   `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
 
 	MaxClients   int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
 	IdleTimeout  time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`

@@ -119,7 +119,7 @@ func TestWrongFiles(t *testing.T) {
 		`memory-limit = "64MB"`:      `setting memory-limit is "64MB": write a size such as`,
 		`memory-limit = -1`:          `setting memory-limit is "-1"`,
 		`insecure = "perhaps"`:       `setting insecure is "perhaps": write true or false`,
-		`password = 12345`:           `setting password is "(hidden)"`,
+		`redis-password = 12345`:     `setting redis-password is "(hidden)"`,
 		`data = "unclosed`:           `f.toml is not valid TOML`,
 		"data = \"a\"\ndata = \"b\"": `f.toml is not valid TOML`,
 	} {
@@ -161,7 +161,7 @@ func TestValidate(t *testing.T) {
 		`setting memcached-tls-listen has 10.0.0.1:1, which others can reach, and memcached clients send no password`: func(c *config.Config) {
 			c.MemcachedTLSListen, c.TLSCert, c.TLSKey = []string{"10.0.0.1:1"}, "c", "k"
 		},
-		`setting redis-tls-listen has 10.0.0.1:1, which others can reach, and anybody may use it: set password-file`: func(c *config.Config) {
+		`setting redis-tls-listen has 10.0.0.1:1, which others can reach, and anybody may use it: set redis-password-file`: func(c *config.Config) {
 			c.RedisTLSListen, c.TLSCert, c.TLSKey = []string{"10.0.0.1:1"}, "c", "k"
 		},
 		`setting admin-listen has 0.0.0.0:8630, which others can reach`:      func(c *config.Config) { c.AdminListen = []string{"0.0.0.0:8630"} },
@@ -172,8 +172,8 @@ func TestValidate(t *testing.T) {
 		`setting redis-classes names database 1 twice`:                       func(c *config.Config) { c.RedisClasses = []string{"1=cache", "1=token"} },
 		`setting memcached-classes has "x=gold": write the beginning of a`:   func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
 		`setting sentinel-masters has "a b"`:                                 func(c *config.Config) { c.SentinelMasters = []string{"a b"} },
-		`password and password-file are both there`:                          func(c *config.Config) { c.Password, c.PasswordFile = "a", "b" },
-		`setting password is too long or has a line break`:                   func(c *config.Config) { c.Password = "a\nb" },
+		`redis-password and redis-password-file are both there`:              func(c *config.Config) { c.RedisPassword, c.RedisPasswordFile = "a", "b" },
+		`setting redis-password is too long or has a line break`:             func(c *config.Config) { c.RedisPassword = "a\nb" },
 		`setting memcached-item-max is 512MiB: it must not be above max-req`: func(c *config.Config) { c.MemcachedItemMax = 512 << 20 },
 		`setting sentinel-masters has 300 elements: at most 256`:             func(c *config.Config) { c.SentinelMasters = make([]string, 300) },
 	} {
@@ -193,7 +193,7 @@ func TestReachable(t *testing.T) {
 			c.RedisListen = []string{"localhost:6379", "[::1]:6379", "127.9.9.9:6379", "unix:/x"}
 		},
 		"TLS + password": func(c *config.Config) {
-			c.RedisTLSListen, c.TLSCert, c.TLSKey, c.Password = []string{":1"}, "c", "k", "p"
+			c.RedisTLSListen, c.TLSCert, c.TLSKey, c.RedisPassword = []string{":1"}, "c", "k", "p"
 		},
 		"mutual TLS": func(c *config.Config) {
 			c.MemcachedTLSListen, c.TLSCert, c.TLSKey, c.TLSClientCA = []string{":1"}, "c", "k", "a"

@@ -96,11 +96,11 @@ func (c *Config) checkNames(p *problems) {
 			p.addf("setting sentinel-masters has %q: use up to %d letters, digits, dots, dashes and underscores", m, MaxName)
 		}
 	}
-	if c.Password != "" && c.PasswordFile != "" {
-		p.addf("settings password and password-file are both there: keep one")
+	if c.RedisPassword != "" && c.RedisPasswordFile != "" {
+		p.addf("settings redis-password and redis-password-file are both there: keep one")
 	}
-	if len(c.Password) > MaxPassword || strings.ContainsAny(c.Password, "\r\n\x00") {
-		p.addf("setting password is too long or has a line break in it: use up to %d bytes on one line", MaxPassword)
+	if len(c.RedisPassword) > MaxPassword || strings.ContainsAny(c.RedisPassword, "\r\n\x00") {
+		p.addf("setting redis-password is too long or has a line break in it: use up to %d bytes on one line", MaxPassword)
 	}
 }
 
@@ -214,7 +214,7 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	if l.Local || c.Insecure {
 		return
 	}
-	secret := c.Password != "" || c.PasswordFile != ""
+	secret := c.RedisPassword != "" || c.RedisPasswordFile != ""
 	switch {
 	case l.Setting == "admin-listen":
 		p.addf("setting admin-listen has %s, which others can reach, and it has neither encryption nor passwords: use 127.0.0.1, or set insecure = true", l.Address)
@@ -224,7 +224,7 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "memcached"):
 		p.addf("setting %s has %s, which others can reach, and memcached clients send no password: set tls-client-ca, or insecure = true", l.Setting, l.Address)
 	case c.TLSClientCA == "" && !secret:
-		p.addf("setting %s has %s, which others can reach, and anybody may use it: set password-file or tls-client-ca, or insecure = true", l.Setting, l.Address)
+		p.addf("setting %s has %s, which others can reach, and anybody may use it: set redis-password-file or tls-client-ca, or insecure = true", l.Setting, l.Address)
 	}
 }
 
