@@ -1,0 +1,85 @@
+//go:build linux
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMedianAndRatio(t *testing.T) {
+	if got := median([]float64{9, 1, 5}); got != 5 {
+		t.Errorf("median of three: %g", got)
+	}
+	if got := median([]float64{4, 1, 2, 100}); got != 3 {
+		t.Errorf("median of four: %g", got)
+	}
+	if got := median(nil); got != 0 {
+		t.Errorf("median of none: %g", got)
+	}
+	// The pairs count, not the medians: machine noise that hits both of a pair cancels out.
+	r := ratioOf([]float64{1, 20, 3}, []float64{2, 40, 3})
+	if r != (ratio{0.5, 0.5, 1, 3}) {
+		t.Errorf("ratio: %+v", r)
+	}
+	if r := ratioOf(nil, []float64{1}); r.N != 0 {
+		t.Errorf("ratio of nothing: %+v", r)
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		g    goal
+		want string
+	}{
+		{goal{Limit: 0.75, Measured: 0.7}, "met"},
+		{goal{Limit: 0.75, Measured: 0.75}, "met"},
+		{goal{Limit: 0.75, Measured: 0.90}, "**missed** by 20 %"},
+		{goal{Limit: 1.1, AtLeast: true, Measured: 1.2}, "met"},
+		{goal{Limit: 1.1, AtLeast: true, Measured: 1.1}, "met"},
+		{goal{Limit: 1, AtLeast: true, Measured: 0.8}, "**missed** by 20 %"},
+		{goal{Limit: 0, Measured: 3}, "**missed**"},
+		{goal{Limit: 0, Measured: 0}, "met"},
+		{goal{Missing: "no valkey"}, "not measured: no valkey"},
+	} {
+		if got := c.g.verdict(); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.g, got, c.want)
+		}
+	}
+}
+
+func TestReportShowsGoalsAndTables(t *testing.T) {
+	s := &section{Name: "x", Title: "A case"}
+	s.intro("Said of %d.", 3)
+	s.ratioGoal("speed", ratio{0.8, 0.7, 0.9, 5}, 0.75, false)
+	s.ratioGoal("other", ratio{}, 1, true)
+	s.Tables = append(s.Tables, table{Caption: "c:", Head: []string{"", "v"}, Rows: [][]string{{"a", "1"}}})
+	var b strings.Builder
+	if err := (&report{machine: "m", sections: []*section{s}}).write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| speed | at most 0.75 | 0.8 | 0.70-0.90 | **missed** by 7 % |",
+		"| other | at least 1.00 | - |  | not measured: one of the two is not here |",
+		"## A case\n\nSaid of 3.\n\nc:\n\n|  | v |\n|---|---|\n| a | 1 |",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, b.String())
+		}
+	}
+}
+
+func TestMetricsAndStatus(t *testing.T) {
+	if v, ok := metricValue("# HELP a b\na_b 3\na 1.5e+01\n", "a"); !ok || v != 15 {
+		t.Errorf("metric: %g %v", v, ok)
+	}
+	if _, ok := metricValue("ab 3\n", "a"); ok {
+		t.Error("found a metric that is not there")
+	}
+	if v, err := residentBytes("Name:\tx\nVmRSS:\t    2048 kB\n"); err != nil || v != 2<<20 {
+		t.Errorf("rss: %g %v", v, err)
+	}
+	if _, err := residentBytes("Name:\tx\n"); err == nil {
+		t.Error("found a size that is not there")
+	}
+}
