@@ -1,0 +1,36 @@
+package server
+
+import "sync/atomic"
+
+// Conn is a connection as its session sees it.
+type Conn struct {
+	id            uint64
+	remote, local string
+	port          *port
+	place         int         // of its home among the port's homes
+	woken         atomic.Bool // Wake was called, and the driver has not taken note yet
+	driver        interface{ enqueue() }
+}
+
+// Wake makes a parked session be processed again. Any goroutine may call it, at any time, as often as it likes: on a connection that is
+// not parked, or gone, it does nothing. On the worker itself, during Flush, it is cheap.
+func (c *Conn) Wake() {
+	if !c.woken.Swap(true) {
+		c.driver.enqueue()
+	}
+}
+
+// ID numbers the connections of a server, from 1.
+func (c *Conn) ID() uint64 { return c.id }
+
+// RemoteAddr is the client's "host:port"; the socket's path for a Unix socket.
+func (c *Conn) RemoteAddr() string { return c.remote }
+
+// LocalAddr is the "host:port" that the client connected to; the socket's path for a Unix socket.
+func (c *Conn) LocalAddr() string { return c.local }
+
+// gone gives back the connection's place. Its driver calls it once.
+func (c *Conn) gone() {
+	c.port.load[c.place].Add(-1)
+	c.port.server.clients.Add(-1)
+}
