@@ -1,0 +1,52 @@
+# make help lists the targets. Everything but the tests needs Go alone.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+FUZZTIME ?= 20s
+# The version of the analyser is pinned here: it is a tool of the tests, not a part of the daemon.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export GOFLAGS ?= -buildvcs=false
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build ## build the daemon and serve Redis on 6379, memcached on 11211, health and metrics on 8630
+	@exec ./bin/holdfast serve
+
+build: ## build bin/holdfast
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/holdfast ./cmd/holdfast
+
+test: packages lint test-clients test-go ## install what the tests need (Debian packages, as root) and run them all
+
+packages: ## install the Debian packages that the tests need, if some are missing
+	test/install
+
+lint: ## gofmt, go vet, staticcheck
+	@bad=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); test -z "$$bad" || { echo "not formatted, run gofmt -w:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+test-go: ## the Go tests, with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+test-clients: build ## the real clients, in Python, on the built binary
+	HOLDFAST_BIN=$(CURDIR)/bin/holdfast /usr/bin/python3 test/clients/run
+
+fuzz: ## every fuzz target, FUZZTIME (20s) each
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench: build ## measure the daemon beside redis-server, valkey and memcached; writes docs/benchmarks.md
+	$(GO) run ./bench -holdfast bin/holdfast -o docs/benchmarks.md
+
+docs: ## generate the documents that are made from the source
+	$(GO) test ./config ./redis -run Generated -update
+
+clean: ## remove what the targets above made, but no data
+	rm -rf bin
+
+.PHONY: help run build test packages lint test-go test-clients fuzz bench docs clean
