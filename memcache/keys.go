@@ -1,0 +1,169 @@
+package memcache
+
+import (
+	"slices"
+	"strconv"
+
+	"holdfast/engine"
+	"holdfast/op"
+)
+
+// read carries out a command whose arguments are any number of keys, after an exptime if it touches them. It reads a batch of keys in one state,
+// and is called again with the same line for the next batch, so that a line of short keys cannot ask for more memory than oneState and a value.
+func (s *Session) read(row *command, rest []byte, end int) (n, next int, more bool) {
+	if s.outstanding() > 0 || s.waiting && s.news.Load() == 0 {
+		return 0, 0, false
+	}
+	w := s.w
+	size := maxBatch
+	if row.touches {
+		var exptime []byte
+		if exptime, rest = nextArg(rest); len(exptime) == 0 {
+			return s.say(end, false, unknownCommand)
+		}
+		if !w.touchIn(exptime) {
+			return s.say(end, false, badExptime)
+		}
+		size = maxTouch
+	}
+	line := rest[s.at:]
+	keys, used, ok := gather(w.batch(size), line)
+	if s.at == 0 {
+		if !ok || used < len(line) && !keysFit(line[used:]) {
+			return s.say(end, false, badFormat)
+		}
+		if len(keys) == 0 && !row.touches {
+			return s.say(end, false, unknownCommand)
+		}
+	}
+	if row.touches && !s.touched && len(keys) > 0 {
+		s.touch(keys)
+		return 0, 0, false
+	}
+	if err := s.failure(); err != nil {
+		s.finished()
+		return s.say(end, false, noQuorum+err.Error())
+	}
+	shown, ok := s.show(row, keys)
+	if !ok {
+		return 0, 0, false
+	}
+	s.touched = false
+	if shown < len(keys) {
+		_, used, _ = gather(w.batch(shown), line)
+	} else if used == len(line) {
+		s.finished()
+		s.out = append(s.out, "END\r\n"...)
+		return end, 0, true
+	}
+	s.at += used
+	return 0, 0, true
+}
+
+// batch is room for n keys.
+func (w *worker) batch(n int) []op.Key {
+	if w.room == nil {
+		w.room = make([]op.Key, maxBatch)
+	}
+	return w.room[:0:n]
+}
+
+// failure says why the command cannot go on: one of its touches failed, or the read that was put off will not be carried out.
+func (s *Session) failure() error {
+	if s.failed == nil && s.waiting && s.news.Load() == refused {
+		return engine.ErrUnavailable
+	}
+	return s.failed
+}
+
+func (s *Session) finished() { s.at, s.touched, s.failed, s.waiting = 0, false, nil, false }
+
+// touch queues an Expire for each of keys, with the life that is in w.touch.
+func (s *Session) touch(keys []op.Key) {
+	s.touched = true
+	for _, k := range keys {
+		s.w.touch.Key = k
+		s.submit(&s.w.touch, nil, false, 0)
+	}
+}
+
+// show reads keys and appends the values of those that are there. It tells how many of keys are answered then, or that the read has to wait.
+func (s *Session) show(row *command, keys []op.Key) (shown int, ok bool) {
+	w := s.w
+	w.row, w.keys, w.shown, s.waiting = row, keys, 0, false
+	var r op.Read
+	switch len(keys) {
+	case 0:
+		return 0, true
+	case 1:
+		w.get.Key = keys[0]
+		r = &w.get
+	default:
+		w.many.Keys = keys
+		r = &w.many
+	}
+	s.news.Store(0)
+	if !w.e.Read(r, s) {
+		s.waiting = true
+		return 0, false
+	}
+	return w.shown, true
+}
+
+// Show implements engine.Reader, for the read that the worker is at.
+func (s *Session) Show(res *op.Result) {
+	w := s.w
+	if len(w.keys) == 1 {
+		s.showOne(w.keys[0].Name, res)
+		return
+	}
+	limit := len(s.out) + oneState
+	for i := range res.List {
+		s.showOne(w.keys[i].Name, &res.List[i])
+		if len(s.out) > limit {
+			return
+		}
+	}
+}
+
+func (s *Session) showOne(name []byte, res *op.Result) {
+	w := s.w
+	w.shown++
+	hit, miss := getHits, getMisses
+	if w.row.touches {
+		hit, miss = touchHits, touchMisses
+	}
+	if res.Status != op.OK {
+		w.count.add(miss)
+		return
+	}
+	w.count.add(hit)
+	s.out = w.row.value(s.out, name, res)
+}
+
+// maxValueLine is more than the words and numbers around a key and a value take.
+const maxValueLine = 64
+
+// appendValue is how get shows an item.
+func appendValue(out, name []byte, r *op.Result) []byte {
+	out = appendHead(out, name, r)
+	return appendData(out, r)
+}
+
+// appendUnique is how gets shows it.
+func appendUnique(out, name []byte, r *op.Result) []byte {
+	out = append(appendHead(out, name, r), ' ')
+	return appendData(strconv.AppendUint(out, r.Version, 10), r)
+}
+
+func appendHead(out, name []byte, r *op.Result) []byte {
+	out = slices.Grow(out, maxValueLine+len(name)+len(r.Value))
+	out = append(append(out, "VALUE "...), name...)
+	out = strconv.AppendUint(append(out, ' '), uint64(r.Flags), 10)
+	return strconv.AppendUint(append(out, ' '), uint64(len(r.Value)), 10)
+}
+
+func appendData(out []byte, r *op.Result) []byte {
+	out = append(append(out, "\r\n"...), r.Value...)
+	return append(out, "\r\n"...)
+}

@@ -1,0 +1,280 @@
+package memcache
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"holdfast/op"
+)
+
+// connVersion and the rest answer what concerns no key.
+func connVersion(s *Session, _ [][]byte) { s.line("VERSION " + Compatible) }
+func connNoop(s *Session, _ [][]byte)    { s.line("MN") }
+func connQuit(s *Session, _ [][]byte)    { s.closing = true }
+func connShutdown(s *Session, _ [][]byte) {
+	s.line("ERROR: shutdown not enabled")
+}
+
+func connVerbosity(s *Session, a [][]byte) {
+	if _, ok := unsigned(a[0]); !ok {
+		s.line(badFormat)
+		return
+	}
+	s.line("OK")
+}
+
+func (s *Session) line(text string) { s.out = append(append(s.out, text...), "\r\n"...) }
+
+// connStats answers stats. What memcached knows and Holdfast has no such thing of is 0, or left out where nobody asks for it.
+func connStats(s *Session, a [][]byte) {
+	about := ""
+	if len(a) > 0 {
+		about = string(a[0])
+	}
+	switch about {
+	case "":
+		s.statsGeneral()
+	case "settings":
+		s.statsSettings()
+	case "items":
+		s.statsItems()
+	case "slabs":
+		s.statsSlabs()
+	case "sizes":
+		s.stat("sizes_status", "disabled")
+	case "conns":
+		s.statsConns()
+	case "extstore":
+	case "reset":
+		s.w.d.reset()
+		s.line("RESET")
+		return
+	case "detail":
+		s.statsDetail(a[1:])
+		return
+	default:
+		s.line(unknownCommand)
+		return
+	}
+	s.line("END")
+}
+
+func (s *Session) stat(name string, value any) {
+	s.out = fmt.Appendf(s.out, "STAT %s %v\r\n", name, value)
+}
+
+// yes is how settings say it.
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// seconds is a time as rusage has it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
+
+func (d *Dialect) facts() Facts {
+	if d.conf.Host == nil {
+		return Facts{Accepting: true}
+	}
+	return d.conf.Host.Facts()
+}
+
+func (s *Session) statsGeneral() {
+	d := s.w.d
+	st, f, n := s.w.e.Status(), d.facts(), d.counted()
+	s.stat("pid", f.PID)
+	s.stat("uptime", max(0, (st.Now-st.Started)/int64(time.Second)))
+	s.stat("time", st.Now/int64(time.Second))
+	s.stat("version", Compatible)
+	s.stat("product", d.conf.Product)
+	s.stat("pointer_size", 64)
+	s.stat("rusage_user", seconds(f.UserTime))
+	s.stat("rusage_system", seconds(f.SystemTime))
+	s.stat("max_connections", f.MaxConnections)
+	s.stat("curr_connections", f.Connections)
+	s.stat("total_connections", f.TotalConnections)
+	s.stat("rejected_connections", f.RejectedConnections)
+	s.stat("connection_structures", f.Connections)
+	s.statsCommands(&n)
+	s.stat("bytes_read", f.BytesRead)
+	s.stat("bytes_written", f.BytesWritten)
+	s.stat("limit_maxbytes", limit(st.Memory.Budget, st.Limit))
+	s.stat("accepting_conns", bit(f.Accepting))
+	s.stat("listen_disabled_num", f.ListenDisabled)
+	s.stat("time_in_listen_disabled_us", 0)
+	s.stat("threads", f.Threads)
+	s.stat("conn_yields", 0)
+	s.stat("malloc_fails", 0)
+	s.stat("bytes", st.Memory.Used)
+	s.stat("curr_items", st.Memory.Space[op.Memcache].Keys)
+	s.stat("total_items", n[setCmds])
+	s.stat("total_malloced", st.Memory.Used)
+	s.stat("evictions", st.Memory.Evicted)
+	s.stat("reclaimed", st.Memory.Expired)
+	for _, name := range [...]string{"hash_is_expanding", "slab_reassign_running", "slabs_moved", "lru_crawler_running", "lru_crawler_starts",
+		"expired_unfetched", "evicted_unfetched", "evicted_active", "crawler_reclaimed", "crawler_items_checked", "lrutail_reflocked",
+		"moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims", "lru_bumps_dropped"} {
+		s.stat(name, 0)
+	}
+}
+
+// limit is the memory that there may be: what entries may take, or the setting where that is not known yet.
+func limit(budget, setting uint64) uint64 {
+	if budget != 0 {
+		return budget
+	}
+	return setting
+}
+
+func (s *Session) statsCommands(n *tally) {
+	s.stat("cmd_get", n[getHits]+n[getMisses])
+	s.stat("cmd_set", n[setCmds])
+	s.stat("cmd_flush", n[flushCmds])
+	s.stat("cmd_touch", n[touchHits]+n[touchMisses])
+	s.stat("cmd_meta", 0)
+	for _, c := range [...]struct {
+		name string
+		n    counter
+	}{
+		{"get_hits", getHits}, {"get_misses", getMisses},
+		{"delete_misses", deleteMisses}, {"delete_hits", deleteHits},
+		{"incr_misses", incrMisses}, {"incr_hits", incrHits},
+		{"decr_misses", decrMisses}, {"decr_hits", decrHits},
+		{"cas_misses", casMisses}, {"cas_hits", casHits}, {"cas_badval", casBadval},
+		{"touch_hits", touchHits}, {"touch_misses", touchMisses},
+		{"store_too_large", tooLarge}, {"store_no_memory", noMemory},
+		{"auth_cmds", authCmds}, {"auth_errors", authErrors},
+	} {
+		s.stat(c.name, n[c.n])
+	}
+	s.stat("get_expired", 0)
+	s.stat("get_flushed", 0)
+}
+
+func (s *Session) statsSettings() {
+	d := s.w.d
+	st, f := s.w.e.Status(), d.facts()
+	s.stat("maxbytes", limit(st.Memory.Budget, st.Limit))
+	s.stat("maxconns", f.MaxConnections)
+	s.stat("tcpport", f.Port)
+	s.stat("udpport", 0)
+	s.stat("inter", f.Interface)
+	s.stat("verbosity", 0)
+	s.stat("oldest", 0)
+	s.stat("evictions", "on")
+	s.stat("domain_socket", "NULL")
+	s.stat("shutdown_command", "no")
+	s.stat("growth_factor", "1.00")
+	s.stat("chunk_size", itemOverhead)
+	s.stat("num_threads", f.Threads)
+	s.stat("stat_key_prefix", ":")
+	s.stat("detail_enabled", "no")
+	s.stat("cas_enabled", "yes")
+	s.stat("binding_protocol", "ascii")
+	s.stat("auth_enabled_sasl", "no")
+	s.stat("auth_enabled_ascii", yes(len(d.conf.Users) > 0))
+	s.stat("item_size_max", d.conf.MaxItem)
+	s.stat("maxconns_fast", "yes")
+	s.stat("slab_reassign", "no")
+	s.stat("slab_automove", 0)
+	s.stat("lru_crawler", "no")
+	s.stat("lru_crawler_sleep", 0)
+	s.stat("lru_crawler_tocrawl", 0)
+	s.stat("flush_enabled", yes(d.conf.FlushAll != "none"))
+	s.stat("dump_enabled", "no")
+	s.stat("lru_maintainer_thread", "no")
+	s.stat("lru_segmented", "no")
+	s.stat("hot_lru_pct", 0)
+	s.stat("warm_lru_pct", 0)
+	s.stat("idle_timeout", 0)
+}
+
+// statsItems and statsSlabs show all items as one slab class; there are no slabs.
+func (s *Session) statsItems() {
+	m := s.w.e.Status().Memory
+	keys := m.Space[op.Memcache].Keys
+	if keys == 0 {
+		return
+	}
+	s.stat("items:1:number", keys)
+	s.stat("items:1:number_hot", 0)
+	s.stat("items:1:number_warm", 0)
+	s.stat("items:1:number_cold", keys)
+	s.stat("items:1:age", 0)
+	s.stat("items:1:evicted", m.Evicted)
+	s.stat("items:1:evicted_nonzero", 0)
+	s.stat("items:1:evicted_time", 0)
+	s.stat("items:1:outofmemory", m.Refused)
+	s.stat("items:1:tailrepairs", 0)
+	s.stat("items:1:reclaimed", m.Expired)
+	s.stat("items:1:expired_unfetched", 0)
+	s.stat("items:1:evicted_unfetched", 0)
+	s.stat("items:1:crawler_reclaimed", 0)
+	s.stat("items:1:crawler_items_checked", 0)
+	s.stat("items:1:lrutail_reflocked", 0)
+}
+
+func (s *Session) statsSlabs() {
+	d := s.w.d
+	m, n := s.w.e.Status().Memory, d.counted()
+	keys := m.Space[op.Memcache].Keys
+	if keys == 0 {
+		s.stat("active_slabs", 0)
+		s.stat("total_malloced", 0)
+		return
+	}
+	s.stat("1:chunk_size", itemOverhead)
+	s.stat("1:chunks_per_page", 1)
+	s.stat("1:total_pages", 1)
+	s.stat("1:total_chunks", keys)
+	s.stat("1:used_chunks", keys)
+	s.stat("1:free_chunks", 0)
+	s.stat("1:free_chunks_end", 0)
+	s.stat("1:mem_requested", m.Used)
+	s.stat("1:get_hits", n[getHits])
+	s.stat("1:cmd_set", n[setCmds])
+	s.stat("1:delete_hits", n[deleteHits])
+	s.stat("1:incr_hits", n[incrHits])
+	s.stat("1:decr_hits", n[decrHits])
+	s.stat("1:cas_hits", n[casHits])
+	s.stat("1:cas_badval", n[casBadval])
+	s.stat("1:touch_hits", n[touchHits])
+	s.stat("active_slabs", 1)
+	s.stat("total_malloced", m.Used)
+}
+
+// statsConns shows the connection that asks; the others are the server's.
+func (s *Session) statsConns() {
+	c := s.conn
+	id := strconv.FormatUint(c.ID(), 10)
+	s.stat(id+":addr", "tcp:"+c.RemoteAddr())
+	s.stat(id+":listen_addr", "tcp:"+c.LocalAddr())
+	s.stat(id+":state", "conn_parse_cmd")
+	s.stat(id+":secs_since_last_cmd", 0)
+}
+
+// statsDetail keeps no counts by prefix; it answers like a memcached in which nothing has happened.
+func (s *Session) statsDetail(a [][]byte) {
+	what := ""
+	if len(a) > 0 {
+		what = string(a[0])
+	}
+	switch what {
+	case "on", "off":
+		s.line("OK")
+	case "dump":
+		s.line("END")
+	default:
+		s.line("CLIENT_ERROR usage: stats detail on|off|dump")
+	}
+}
