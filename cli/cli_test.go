@@ -106,18 +106,6 @@ func TestFlagOverEnvironmentOverFile(t *testing.T) {
 	}
 }
 
-func TestPasswordFile(t *testing.T) {
-	_, _, _, c := run(t, nil, "serve", "--redis-password-file", write(t, "p", "s3cret\r\nmore"))
-	if c == nil || c.RedisPassword != "s3cret" {
-		t.Error(c)
-	}
-	for text, want := range map[string]string{"\n": "first line", strings.Repeat("x", 600): "too long"} {
-		if code, _, stderr, _ := run(t, nil, "serve", "--redis-password-file", write(t, "p", text)); code != 1 || !strings.Contains(stderr, want) || strings.Contains(stderr, "xxx") {
-			t.Errorf("%.10q: %d %s", text, code, stderr)
-		}
-	}
-}
-
 func TestStatus(t *testing.T) {
 	const page = `{"name":"one","version":"9","ready":true,"quorum":true,"role":"leader","leader":"one","members":1,"applied":12,
 		"started":"2026-01-01T00:00:00Z","data":"/var/lib/holdfast","durability":"second","memory_resident_bytes":104857600,

@@ -103,28 +103,7 @@ func (l *loader) load() (config.Config, error) {
 			}
 		}
 	}
-	if err := c.Validate(); err != nil {
-		return c, err
-	}
-	return c, readPassword(&c)
-}
-
-// readPassword puts the first line of the password file in the place of its name.
-func readPassword(c *config.Config) error {
-	if c.RedisPasswordFile == "" {
-		return nil
-	}
-	text, err := readFile(c.RedisPasswordFile)
-	if err != nil {
-		return fmt.Errorf("setting redis-password-file: %w", err)
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" {
-		return fmt.Errorf("setting redis-password-file: the first line of %s is empty: write the password there", c.RedisPasswordFile)
-	}
-	c.RedisPassword, c.RedisPasswordFile = line, ""
-	return c.Validate()
+	return c, c.Validate()
 }
 
 // readFile reads a file of at most maxFile bytes.

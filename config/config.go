@@ -25,17 +25,19 @@ type Config struct {
 	MemcachedTLSListen []string `key:"memcached-tls-listen" doc:"Addresses of the memcached protocol inside TLS."`
 	AdminListen        []string `key:"admin-listen" doc:"Addresses of health, metrics and status, by HTTP."`
 
-	RedisPassword     string `group:"Who may come in" key:"redis-password" secret:"yes" doc:"Password of Redis clients, for the user 'default' or without a user. Prefer redis-password-file: flags and variables can be seen by others."`
-	RedisPasswordFile string `key:"redis-password-file" doc:"File whose first line is the password."`
-	TLSCert           string `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
-	TLSKey            string `key:"tls-key" doc:"File with its private key, PEM."`
-	TLSClientCA       string `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
-	Insecure          bool   `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
+	RedisPassword     string   `group:"Who may come in" key:"redis-password" secret:"yes" doc:"Password of Redis clients, for the user 'default' or without a user. Prefer redis-password-file: flags and variables can be seen by others."`
+	RedisPasswordFile string   `key:"redis-password-file" doc:"File whose first line is the password."`
+	RedisUsers        []string `key:"redis-users" doc:"Further names of users that may come in with the same password, beside 'default'. kolla-ansible's older URLs name 'admin'."`
+	MemcachedAuthFile string   `key:"memcached-auth-file" doc:"File with a line name:password for each user of the memcached ports, as memcached's option -Y has it. Its clients must then log in; few can."`
+	TLSCert           string   `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
+	TLSKey            string   `key:"tls-key" doc:"File with its private key, PEM."`
+	TLSClientCA       string   `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
+	Insecure          bool     `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
 
 	MaxClients   int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
 	IdleTimeout  time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
-	MaxRequest   Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included."`
-	OutputLimit  Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for a client that does not read them. Beyond, it is not served until it reads on."`
+	MaxRequest   Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included. A client that sends a larger one is dropped."`
+	OutputLimit  Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them. A client that lets more gather is dropped."`
 	RedisHold    time.Duration `key:"redis-hold" min:"10ms" max:"10m" doc:"How long a Redis request is held while the group has no quorum, before it is refused."`
 	MemcacheHold time.Duration `key:"memcached-hold" min:"10ms" max:"10m" doc:"The same for memcached. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
@@ -64,7 +66,7 @@ func Default() Config {
 
 		MaxClients:   10000,
 		MaxRequest:   64 << 20,
-		OutputLimit:  16 << 20,
+		OutputLimit:  256 << 20,
 		RedisHold:    3 * time.Second,
 		MemcacheHold: 900 * time.Millisecond,
 

@@ -158,7 +158,7 @@ func TestValidate(t *testing.T) {
 			c.RedisListen, c.MemcachedListen = []string{"127.0.0.1:1"}, []string{"127.0.0.1:1"}
 		},
 		`setting redis-listen has :6379, which others can reach, and is not encrypted: use redis-tls-listen in its place, or set insecure = true`: func(c *config.Config) { c.RedisListen = []string{":6379"} },
-		`setting memcached-tls-listen has 10.0.0.1:1, which others can reach, and memcached clients send no password`: func(c *config.Config) {
+		`setting memcached-tls-listen has 10.0.0.1:1, which others can reach, and anybody may use it: set tls-client-ca`: func(c *config.Config) {
 			c.MemcachedTLSListen, c.TLSCert, c.TLSKey = []string{"10.0.0.1:1"}, "c", "k"
 		},
 		`setting redis-tls-listen has 10.0.0.1:1, which others can reach, and anybody may use it: set redis-password-file`: func(c *config.Config) {
@@ -173,6 +173,8 @@ func TestValidate(t *testing.T) {
 		`setting memcached-classes has "x=gold": write the beginning of a`:   func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
 		`setting sentinel-masters has "a b"`:                                 func(c *config.Config) { c.SentinelMasters = []string{"a b"} },
 		`redis-password and redis-password-file are both there`:              func(c *config.Config) { c.RedisPassword, c.RedisPasswordFile = "a", "b" },
+		`setting redis-users has ["a"] and there is no password for them`:    func(c *config.Config) { c.RedisUsers = []string{"a"} },
+		`setting output-limit is 1MiB: it must not be below max-request`:     func(c *config.Config) { c.OutputLimit = 1 << 20 },
 		`setting redis-password is too long or has a line break`:             func(c *config.Config) { c.RedisPassword = "a\nb" },
 		`setting memcached-item-max is 512MiB: it must not be above max-req`: func(c *config.Config) { c.MemcachedItemMax = 512 << 20 },
 		`setting sentinel-masters has 300 elements: at most 256`:             func(c *config.Config) { c.SentinelMasters = make([]string, 300) },

@@ -46,6 +46,9 @@ func (c *Config) Validate() error {
 	if c.MemcachedItemMax > c.MaxRequest {
 		p.addf("setting memcached-item-max is %s: it must not be above max-request, which is %s", c.MemcachedItemMax, c.MaxRequest)
 	}
+	if c.OutputLimit < c.MaxRequest {
+		p.addf("setting output-limit is %s: it must not be below max-request, which is %s, or a value that was stored could not be read", c.OutputLimit, c.MaxRequest)
+	}
 	return p.join()
 }
 
@@ -91,16 +94,24 @@ func (c *Config) checkNames(p *problems) {
 	if c.Data == "" {
 		p.addf("setting data is empty: name the directory for the log and the snapshots")
 	}
-	for _, m := range c.SentinelMasters {
-		if !isName(m) {
-			p.addf("setting sentinel-masters has %q: use up to %d letters, digits, dots, dashes and underscores", m, MaxName)
-		}
+	checkAll(p, "sentinel-masters", c.SentinelMasters)
+	checkAll(p, "redis-users", c.RedisUsers)
+	if len(c.RedisUsers) > 0 && c.RedisPassword == "" && c.RedisPasswordFile == "" {
+		p.addf("setting redis-users has %q and there is no password for them: set redis-password-file", c.RedisUsers)
 	}
 	if c.RedisPassword != "" && c.RedisPasswordFile != "" {
 		p.addf("settings redis-password and redis-password-file are both there: keep one")
 	}
 	if len(c.RedisPassword) > MaxPassword || strings.ContainsAny(c.RedisPassword, "\r\n\x00") {
 		p.addf("setting redis-password is too long or has a line break in it: use up to %d bytes on one line", MaxPassword)
+	}
+}
+
+func checkAll(p *problems, key string, names []string) {
+	for _, n := range names {
+		if !isName(n) {
+			p.addf("setting %s has %q: use up to %d letters, digits, dots, dashes and underscores", key, n, MaxName)
+		}
 	}
 }
 
@@ -221,9 +232,9 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	case !l.TLS:
 		p.addf("setting %s has %s, which others can reach, and is not encrypted: use %s in its place, or set insecure = true",
 			l.Setting, l.Address, strings.Replace(l.Setting, "-listen", "-tls-listen", 1))
-	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "memcached"):
-		p.addf("setting %s has %s, which others can reach, and memcached clients send no password: set tls-client-ca, or insecure = true", l.Setting, l.Address)
-	case c.TLSClientCA == "" && !secret:
+	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "memcached") && c.MemcachedAuthFile == "":
+		p.addf("setting %s has %s, which others can reach, and anybody may use it: set tls-client-ca (or memcached-auth-file, where the clients can log in), or insecure = true", l.Setting, l.Address)
+	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "redis") && !secret:
 		p.addf("setting %s has %s, which others can reach, and anybody may use it: set redis-password-file or tls-client-ca, or insecure = true", l.Setting, l.Address)
 	}
 }
