@@ -17,7 +17,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"holdfast/bench/load"
@@ -44,6 +46,7 @@ var (
 type bench struct {
 	scale    scale
 	dir      string // for binaries, data and raw figures; git ignores it
+	scratch  string // in it, for the data of this run's servers
 	holdfast string // the binary, or "none"
 	climit   string // the binary, empty without a C compiler
 	cert     string // a certificate for 127.0.0.1 that is its own authority
@@ -52,7 +55,6 @@ type bench struct {
 	pinned, loose placement // server and generator on a processor each; nothing pinned
 
 	servers []*server
-	dirs    []string
 
 	seed      uint64
 	raw       []rawRun
@@ -70,6 +72,9 @@ type rawRun struct {
 // prepare builds what is measured and lays out the processors.
 func (b *bench) prepare() error {
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		return err
+	}
+	if err := b.makeScratch(); err != nil {
 		return err
 	}
 	cpus, err := processors()
@@ -96,13 +101,32 @@ func (b *bench) prepare() error {
 	return b.makeCertificate()
 }
 
-// makeCertificate writes a certificate for 127.0.0.1 that lasts a day.
-func (b *bench) makeCertificate() error {
-	dir, err := filepath.Abs(b.dir)
-	if err != nil {
+// makeScratch makes the directory that goes with this run, even when it is interrupted (its servers then end by themselves).
+func (b *bench) makeScratch() (err error) {
+	if b.scratch, err = os.MkdirTemp(b.dir, "run-"); err != nil {
 		return err
 	}
-	b.cert, b.key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if b.scratch, err = filepath.Abs(b.scratch); err != nil {
+		return err
+	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		os.RemoveAll(b.scratch)
+		os.Exit(1)
+	}()
+	return nil
+}
+
+func (b *bench) cleanup() {
+	b.stopAll()
+	os.RemoveAll(b.scratch)
+}
+
+// makeCertificate writes a certificate for 127.0.0.1 that lasts a day.
+func (b *bench) makeCertificate() error {
+	b.cert, b.key = filepath.Join(b.scratch, "cert.pem"), filepath.Join(b.scratch, "key.pem")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err

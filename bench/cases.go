@@ -138,7 +138,7 @@ func (b *bench) throughputUnpinned(s *section) error {
 		return err
 	}
 	for _, conns := range []int{10, 50, 200} {
-		what := strconv.Itoa(conns) + " connections"
+		what := connections(conns)
 		all, err := b.compare(what, lanes, b.sessions(conns, 1, 2), b.loose)
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (b *bench) durableWrites(s *section) error {
 	for _, conns := range []int{1, 50, 200} {
 		cfg := b.sessions(conns, 1, 2)
 		cfg.Sets = 10
-		what := strconv.Itoa(conns) + " connections"
+		what := connections(conns)
 		all, err := b.compare("SET, "+what, lanes, cfg, b.loose)
 		if err != nil {
 			return err
@@ -237,7 +237,16 @@ func (s *section) ratios(caption string, all map[string]runs) {
 			t.row(p[0]+" : "+p[1], c.String(), r.String())
 		}
 	}
-	s.Tables = append(s.Tables, t)
+	if len(t.Rows) > 0 {
+		s.Tables = append(s.Tables, t)
+	}
+}
+
+func connections(n int) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return strconv.Itoa(n) + " connections"
 }
 
 func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", r.Median, r.Min, r.Max) }

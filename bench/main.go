@@ -51,16 +51,19 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	defer b.cleanup()
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer b.stopAll()
+	var failed []error
 	report := report{machine: describeMachine(), versions: b.versions(), quick: *quick}
 	for _, c := range chosen {
 		log.Printf("case %s", c.name)
 		s := &section{Name: c.name}
 		if err := c.run(b, s); err != nil {
-			return fmt.Errorf("case %s: %w", c.name, err)
+			failed = append(failed, fmt.Errorf("case %s: %w", c.name, err))
+			s.Failure = err.Error()
+			log.Printf("case %s: %v", c.name, err)
 		}
 		b.stopAll()
 		report.sections = append(report.sections, s)
@@ -69,14 +72,7 @@ func run() error {
 	if err := b.writeRaw(); err != nil {
 		return err
 	}
-	if *out == "" {
-		return report.write(os.Stdout)
-	}
-	var text strings.Builder
-	if err := report.write(&text); err != nil {
-		return err
-	}
-	return os.WriteFile(*out, []byte(text.String()), 0o644)
+	return errors.Join(append(failed, report.save(*out))...)
 }
 
 func choose(only string) ([]benchCase, error) {

@@ -19,8 +19,11 @@ import (
 // noiseLimit is how many cores' worth of CPU other processes may use during a run; above it the run is done again.
 const noiseLimit = 0.10
 
-// noiseRetries is how often: after that the quietest try counts, and the report says so.
-const noiseRetries = 3
+// After noiseRetries for a run, or discardLimit in all, the quietest try counts, and the report says so.
+const (
+	noiseRetries = 3
+	discardLimit = 80
+)
 
 // lane is one server and how it is spoken to; in a comparison all lanes run in turn.
 type lane struct {
@@ -56,7 +59,7 @@ func (b *bench) drive(l lane, cfg load.Config, cpus []int) (best load.Result, er
 		if best.OtherCores <= noiseLimit || cfg.Sweep {
 			return best, nil
 		}
-		if try == noiseRetries {
+		if try == noiseRetries || b.discarded == discardLimit {
 			b.noisy++
 			return best, nil
 		}

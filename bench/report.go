@@ -22,6 +22,7 @@ type section struct {
 	Intro       []string
 	Tables      []table
 	Goals       []goal
+	Failure     string // why the case ended early; empty: it did not
 }
 
 type table struct {
@@ -93,13 +94,25 @@ func (r *report) write(w io.Writer) error {
 	}
 	fmt.Fprintf(&t, "- %d runs. Lanes alternate within seconds and ratios are taken round by round: medians, with the range of all rounds.\n"+
 		"  A run during which other processes used more than %.2f of a core was discarded and repeated: %d were; of %d even the\n"+
-		"  quietest of %d tries was noisier and counts all the same.\n\n", r.runs, noiseLimit, r.discarded, r.noisy, noiseRetries+1)
+		"  quietest of up to %d tries was noisier and counts all the same.\n\n", r.runs, noiseLimit, r.discarded, r.noisy, noiseRetries+1)
 	r.writeGoals(&t)
 	for _, s := range r.sections {
 		s.write(&t)
 	}
 	_, err := io.WriteString(w, t.String())
 	return err
+}
+
+// save writes the report to a file, or to standard output if name is empty.
+func (r *report) save(name string) error {
+	if name == "" {
+		return r.write(os.Stdout)
+	}
+	var text strings.Builder
+	if err := r.write(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(text.String()), 0o644)
 }
 
 func (r *report) writeGoals(t *strings.Builder) {
@@ -121,6 +134,9 @@ func (r *report) writeGoals(t *strings.Builder) {
 
 func (s *section) write(t *strings.Builder) {
 	fmt.Fprintf(t, "## %s\n\n", s.Title)
+	if s.Failure != "" {
+		fmt.Fprintf(t, "**This case failed: %s**\n\n", s.Failure)
+	}
 	for _, p := range s.Intro {
 		t.WriteString(p + "\n\n")
 	}

@@ -204,11 +204,8 @@ func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:]
 
 // prepareServer gives a new server its directory and its log file.
 func (b *bench) prepareServer(name, binary string, cpus []int) (*server, error) {
-	dir, err := os.MkdirTemp(b.dir, "data-")
+	dir, err := os.MkdirTemp(b.scratch, "")
 	if err != nil {
-		return nil, err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
 	out, err := os.Create(filepath.Join(dir, "output"))
@@ -216,7 +213,6 @@ func (b *bench) prepareServer(name, binary string, cpus []int) (*server, error) 
 		return nil, err
 	}
 	s := &server{name: name, binary: binary, data: dir, log: out, cpus: cpus}
-	b.dirs = append(b.dirs, dir)
 	return s, nil
 }
 
@@ -366,25 +362,18 @@ func metricValue(text, name string) (float64, bool) {
 	return 0, false
 }
 
-// stopAll ends every server and removes what they had on disk.
+// stopAll ends every server and removes what it had on disk.
 func (b *bench) stopAll() {
-	for _, s := range b.servers {
-		s.stop()
+	for len(b.servers) > 0 {
+		b.discard(b.servers[0])
 	}
-	for _, d := range b.dirs {
-		if err := os.RemoveAll(d); err != nil {
-			log.Print(err)
-		}
-	}
-	b.servers, b.dirs = nil, nil
 }
 
-// discard ends one server early, so that the next has the memory.
+// discard does so for one, so that the next has the memory.
 func (b *bench) discard(s *server) {
-	if s == nil {
-		return
-	}
 	s.stop()
-	os.RemoveAll(s.data)
+	if err := os.RemoveAll(s.data); err != nil {
+		log.Print(err)
+	}
 	b.servers = slices.DeleteFunc(b.servers, func(o *server) bool { return o == s })
 }
