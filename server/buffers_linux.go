@@ -73,7 +73,7 @@ func (l *loop) keep(c *sock, rest []byte) bool {
 		l.releaseIn(c)
 		return true
 	}
-	if n <= cap(c.in) && cap(c.in) <= max(inputChunk, 4*n) {
+	if n <= cap(c.in) && cap(c.in) <= max(inputStep, 4*n) {
 		c.in = c.in[:n]
 		copy(c.in, rest)
 		return true
@@ -88,14 +88,13 @@ func (l *loop) keep(c *sock, rest []byte) bool {
 	return true
 }
 
-// enlarge makes room behind c's input: for all that it wants, but at most as much again as has arrived, so that who only announces
-// much gets little. It returns false if c is dropped.
+// enlarge makes room behind c's input. It returns false if c is dropped.
 func (l *loop) enlarge(c *sock) bool {
 	n := len(c.in)
-	if n < cap(c.in) && cap(c.in) >= min(c.want, inputChunk) {
+	if n < cap(c.in) && cap(c.in) >= min(c.want, inputStep) {
 		return true
 	}
-	buf := l.take(c, max(n+1, min(c.want, max(2*n, inputChunk))))
+	buf := l.take(c, roomFor(n, c.want))
 	if buf == nil {
 		return false
 	}

@@ -34,3 +34,15 @@ func (c *Conn) gone() {
 	c.port.load[c.place].Add(-1)
 	c.port.server.clients.Add(-1)
 }
+
+const inputStep = 64 << 10 // bytes of input that a connection has room for at once
+
+// roomFor says how large a buffer should be that holds n bytes of input when want are needed to go on: as large as that if it is
+// known, but at most three times what has arrived, so that who only announces much gets little.
+func roomFor(n, want int) int {
+	size := max(2*n, inputStep)
+	if want-n >= inputStep && want < size+size/2 {
+		size = want
+	}
+	return size
+}

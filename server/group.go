@@ -11,7 +11,6 @@ import (
 const (
 	firstInput  = 4 << 10  // bytes of a stream's input buffer, until a request needs more
 	replyBuffer = 16 << 10 // bytes of a fresh output buffer
-	inputStep   = 64 << 10 // bytes of input that a stream gets room for at once, and of buffers that it keeps
 	outputStep  = 1 << 20  // bytes of output that the client must begin to take within a stall's time
 	maxTurns    = 16       // of process and flush before the lock is given back
 )
@@ -136,18 +135,16 @@ func (c *stream) serve() {
 		for c.read() && c.process() {
 		}
 	}
+	c.finish()
+	c.gone()
+	g.buffered.Add(-int64(cap(c.in)))
 	g.mu.Lock()
 	if c.session != nil {
 		c.session.Close()
 		g.worker.Flush()
 	}
-	g.mu.Unlock()
-	c.finish()
-	g.buffered.Add(-int64(cap(c.in)))
-	g.mu.Lock()
 	delete(g.streams, c)
 	g.mu.Unlock()
-	c.gone()
 	g.poke()
 }
 
@@ -203,14 +200,16 @@ func (c *stream) read() bool {
 	return true
 }
 
-// enlarge makes room behind in: for all that is wanted, but at most as much again as has arrived, so that who only announces much gets
-// little. It returns false if there are too many bytes in buffers.
+// enlarge makes room behind in. It returns false if there are too many bytes in buffers.
 func (c *stream) enlarge() bool {
 	n := len(c.in)
-	if n < cap(c.in) && cap(c.in) >= min(c.want, inputStep) && (cap(c.in) <= inputStep || cap(c.in) <= 4*c.want) {
+	if n < cap(c.in) && cap(c.in) >= min(c.want, inputStep) && cap(c.in) <= max(inputStep, 4*c.want) {
 		return true
 	}
-	size := max(n+1, min(c.want, max(2*n, inputStep)), firstInput)
+	size := firstInput
+	if n > 0 || c.want > size {
+		size = roomFor(n, c.want)
+	}
 	if !c.group.server.room(size) {
 		c.group.drop(c, "all connections together have reached the buffer limit")
 		return false

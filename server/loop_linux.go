@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	inputChunk = 64 << 10 // bytes read at once
 	eventBatch = 256
 	maxRounds  = 16         // of Flush and woken connections before other events get their turn
 	bellSlot   = ^uint32(0) // in place of a connection's slot: the bell
@@ -52,7 +51,7 @@ type loop struct {
 }
 
 func newLoop(s *Server, newWorker func(wake func()) Worker) (home, error) {
-	l := &loop{server: s, in: make([]byte, inputChunk), out: make([]byte, 0, inputChunk), epoll: -1}
+	l := &loop{server: s, in: make([]byte, inputStep), out: make([]byte, 0, replyRoom), epoll: -1}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)

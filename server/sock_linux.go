@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	carry  = 16 << 10 // bytes of an incomplete request that are carried along in the loop's chunk; larger ones are read into place
-	lavish = 1 << 20  // bytes of the loop's output buffer that are kept for the next reply
+	carry = 16 << 10 // bytes of an incomplete request that are carried along in the loop's chunk; larger ones are read into place
+
+	replyRoom = 64 << 10 // bytes of the loop's output buffer at first,
+	lavish    = 1 << 20  // and the most that it keeps after a large reply
 )
 
 // sock is a connection of a loop. It is idle, or in one or more of these states:
@@ -196,9 +198,9 @@ func (l *loop) send(c *sock) bool {
 	case rest > l.server.config.OutputLimit:
 		l.drop(c, "more replies wait for it than the output limit allows")
 		return false
-	case rest > inputChunk: // hand the buffer over rather than copy it
+	case rest > inputStep: // hand the buffer over rather than copy it
 		c.out, c.sent = l.out, n
-		l.out = make([]byte, 0, inputChunk)
+		l.out = make([]byte, 0, replyRoom)
 		l.buffered.Add(int64(cap(c.out)))
 		if !l.server.room(0) {
 			l.drop(c, "all connections together have reached the buffer limit")
@@ -211,7 +213,7 @@ func (l *loop) send(c *sock) bool {
 		c.out = append(c.out, l.out[n:]...)
 	}
 	if cap(l.out) > lavish {
-		l.out = make([]byte, 0, inputChunk)
+		l.out = make([]byte, 0, replyRoom)
 	}
 	return true
 }
@@ -287,8 +289,8 @@ func (l *loop) close(c *sock) {
 	l.releaseIn(c)
 	l.releaseOut(c)
 	unix.Close(c.fd) // epoll forgets it with that
-	c.session.Close()
 	c.gone()
+	c.session.Close()
 }
 
 // rawRead and rawWrite do not tell Go's scheduler: the sockets do not block.
