@@ -31,11 +31,13 @@ type Result struct {
 	Mark     uint64 // after Get and GetMany: hash of the key if its class may be evicted, for marking use; 0 otherwise
 	Value    []byte
 	List     []Result
+	Scratch  []byte // memory that Value and those in List may refer to when they were made for this Result
 }
 
-// Reset empties r and keeps the capacity of its slices for the next use.
+// Reset empties r and keeps the capacity of List and Scratch for the next use. Value is given up: it may refer to memory of the state, so
+// it is only ever assigned, never appended to.
 func (r *Result) Reset() {
-	*r = Result{Value: r.Value[:0], List: r.List[:0]}
+	*r = Result{List: r.List[:0], Scratch: r.Scratch[:0]}
 }
 
 // Next makes room for one more result in List and returns it, emptied, its capacity kept. The pointer is good until the next call.

@@ -1,0 +1,268 @@
+package keyspace
+
+import (
+	"holdfast/op"
+)
+
+// Read answers r as of present, the group's time in Unix ns, or as of the newest stamp if that is later. What res then refers to is valid until the
+// next Apply. due says that a key that r needs has reached its deadline by present while no stamp there has been applied: res says nothing,
+// an entry is needed first. Reads may run at the same time.
+func (s *State) Read(r op.Read, present int64, res *op.Result) (due bool) {
+	if g, ok := r.(*op.Get); ok {
+		return s.get(g.Key, max(present, s.stamp)/ms, res)
+	}
+	res.Reset()
+	if due = s.read(r, max(present, s.stamp), res); due {
+		res.Reset()
+	}
+	return due
+}
+
+// read answers r. present is at or after the stamp.
+func (s *State) read(r op.Read, present int64, res *op.Result) (due bool) {
+	p := present / ms
+	switch r := r.(type) {
+	case *op.Get:
+		return s.get(r.Key, p, res)
+	case *op.GetMany:
+		return s.getMany(r, p, res)
+	case *op.Exists:
+		return s.exists(r, p, res)
+	case *op.Deadline:
+		return s.readDeadline(r, present, res)
+	case *op.TypeOf:
+		return s.typeOf(r, p, res)
+	case *op.Length:
+		return s.length(r, p, res)
+	case *op.GetRange:
+		return s.getRange(r, p, res)
+	case *op.HashGet:
+		return s.hashGet(r, p, res)
+	case *op.HashAll:
+		return s.hashAll(r, p, res)
+	case *op.SetHas:
+		return s.setHas(r, p, res)
+	case *op.SetAll:
+		return s.setAll(r, p, res)
+	case *op.Versions:
+		return s.versions(r, p, res)
+	case *op.Dump:
+		return s.dump(r, p, res)
+	case *op.Scan:
+		s.scan(r, p, res)
+	case *op.Size:
+		n := s.memory.Space[r.Space]
+		res.Int, res.Uint = int64(n.Keys), n.Mortal
+	case *op.RandomKey:
+		s.randomKey(r, p, res)
+	}
+	return false
+}
+
+// look finds what is at k at the time p, in Unix ms; nil if nothing is, or it is dead. due as in Read.
+func (s *State) look(k op.Key, h uint64, p int64) (e item, due bool) {
+	if p >= s.flushAt {
+		return nil, true
+	}
+	e, _ = s.tables[k.Space].find(&s.slab, h, k.Name)
+	if e == nil || !e.mortal() {
+		return e, false
+	}
+	if d := e.deadline(); d <= p {
+		return nil, d > s.now
+	}
+	return e, false
+}
+
+// get is what most requests come to. It resets the fields that it may set or that a Get leaves zero, and keeps res's memory.
+func (s *State) get(k op.Key, p int64, res *op.Result) (due bool) {
+	*res = op.Result{List: res.List[:0], Scratch: res.Scratch[:0]}
+	h := s.Hash(k)
+	e, due := s.look(k, h, p)
+	switch {
+	case e == nil:
+		res.Status = op.Missing
+	case e.kind() != op.String:
+		res.Status = op.WrongType
+	default:
+		res.Value, res.Flags, res.Version, res.Deadline = e.value(), e.flags(), e.version(), e.deadline()
+		if e.evictable() {
+			res.Mark = h
+		}
+	}
+	return due
+}
+
+func (s *State) getMany(r *op.GetMany, p int64, res *op.Result) bool {
+	for _, k := range r.Keys {
+		if s.get(k, p, res.Next()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *State) exists(r *op.Exists, p int64, res *op.Result) bool {
+	for _, k := range r.Keys {
+		e, due := s.look(k, s.Hash(k), p)
+		if due {
+			return true
+		}
+		if e != nil {
+			res.Int++
+		}
+	}
+	return false
+}
+
+func (s *State) readDeadline(r *op.Deadline, present int64, res *op.Result) bool {
+	e, due := s.look(r.Key, s.Hash(r.Key), present/ms)
+	if e == nil {
+		res.Status = op.Missing
+	} else if d := e.deadline(); d != 0 {
+		res.Deadline, res.Int = d, d-(present+ms-1)/ms
+	}
+	return due
+}
+
+func (s *State) typeOf(r *op.TypeOf, p int64, res *op.Result) bool {
+	e, due := s.look(r.Key, s.Hash(r.Key), p)
+	if e == nil {
+		res.Status = op.Missing
+	} else {
+		res.Int = int64(e.kind())
+	}
+	return due
+}
+
+func (s *State) length(r *op.Length, p int64, res *op.Result) bool {
+	e, due := s.look(r.Key, s.Hash(r.Key), p)
+	switch {
+	case e == nil:
+		res.Status = op.Missing
+	case e.kind() != r.Of:
+		res.Status = op.WrongType
+	case r.Of == op.String:
+		res.Int = int64(e.valueLen())
+	default:
+		c := s.view(e)
+		res.Int = int64(c.len())
+	}
+	return due
+}
+
+func (s *State) getRange(r *op.GetRange, p int64, res *op.Result) bool {
+	due := s.get(r.Key, p, res)
+	n := int64(len(res.Value))
+	from, to := r.Start, r.End
+	if from < 0 {
+		from = max(from+n, 0)
+	}
+	if to < 0 {
+		to += n
+	}
+	if to = min(to, n-1); from > to {
+		res.Value = nil
+	} else {
+		res.Value = res.Value[from : to+1]
+	}
+	return due
+}
+
+// collection finds the hash or set at k; res tells when there is none.
+func (s *State) collection(k op.Key, kind op.Type, p int64, res *op.Result) (c collection, due bool) {
+	e, due := s.look(k, s.Hash(k), p)
+	switch {
+	case e == nil:
+		res.Status = op.Missing
+	case e.kind() != kind:
+		res.Status = op.WrongType
+	default:
+		c = s.view(e)
+	}
+	return c, due
+}
+
+func (s *State) versions(r *op.Versions, p int64, res *op.Result) bool {
+	for _, k := range r.Keys {
+		e, due := s.look(k, s.Hash(k), p)
+		if due {
+			return true
+		}
+		x := res.Next()
+		if e == nil {
+			x.Status = op.Missing
+		} else {
+			x.Version = e.version()
+		}
+	}
+	return false
+}
+
+func (s *State) dump(r *op.Dump, p int64, res *op.Result) bool {
+	for _, k := range r.Keys {
+		e, due := s.look(k, s.Hash(k), p)
+		if due {
+			return true
+		}
+		x := res.Next()
+		if e == nil {
+			x.Status = op.Missing
+			continue
+		}
+		i := len(res.Scratch)
+		res.Scratch = s.appendRecord(res.Scratch, e)
+		x.Version, x.Value = e.version(), res.Scratch[i:len(res.Scratch):len(res.Scratch)]
+	}
+	return false
+}
+
+// scanCost is how many keys an empty bucket counts for in a Scan, so that a call takes bounded time in a sparse table: four are one.
+const scanCost = 4
+
+func (s *State) scan(r *op.Scan, p int64, res *op.Result) {
+	t, pos := &s.tables[r.Space], positionOf(r.Cursor)
+	var room [2 * bucketSlots]ref
+	for looked := int64(0); r.Count < 0 || looked < max(r.Count, 1)*scanCost; looked++ {
+		refs, more := t.collect(s, &pos, room[:0])
+		for _, ref := range refs {
+			e := s.slab.at(ref)
+			looked += scanCost
+			if d := e.deadline(); d != 0 && d <= p || r.Of != 0 && e.kind() != r.Of {
+				continue
+			}
+			if len(r.Match) == 0 || op.Match(r.Match, e.key()) {
+				res.Next().Value = e.key()
+			}
+		}
+		if !more {
+			return
+		}
+	}
+	res.Uint = pos.cursor()
+}
+
+// randomKey takes the first bucket that has a key from a place that the seed names.
+func (s *State) randomKey(r *op.RandomKey, p int64, res *op.Result) {
+	t := &s.tables[r.Space]
+	start := positionOf(fold(r.Seed^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93) >> (64 - cursorBits))
+	var room [2 * bucketSlots]ref
+	pos := start
+	if len(t.dir) > 0 {
+		pos.prefix = t.start(pos.prefix)
+	}
+	for turn := 0; turn < 2; {
+		refs, more := t.collect(s, &pos, room[:0])
+		for i := range refs {
+			e := s.slab.at(refs[(i+int(r.Seed%bucketSlots))%len(refs)])
+			if d := e.deadline(); d == 0 || d > p {
+				res.Value = e.key()
+				return
+			}
+		}
+		if !more {
+			turn, pos = turn+1, position{}
+		}
+	}
+	res.Status = op.Missing
+}

@@ -1,0 +1,249 @@
+package keyspace
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"holdfast/op"
+)
+
+// A record is one key's value as op.Dump gives it, Import takes it and a snapshot holds it: a byte with the type and the form, then flags and
+// deadline (Unix ms, 0 for none), then how much follows: the bytes of a string or of a packed collection, or the elements of a tree.
+// All numbers are uvarints. The form must be kept because the order of a collection's elements depends on it.
+
+const (
+	recordTree = 16 // form bit in the first byte
+
+	maxDumpFlags = 1<<32 - 1
+)
+
+var errRecord = errors.New("keyspace: bytes that are no record of a key")
+
+// appendRecord appends the record of e.
+func (s *State) appendRecord(b []byte, e item) []byte {
+	if n := e.tree(); n != 0 {
+		t := s.trees[n]
+		b = appendRecordHead(b, e, t.Len())
+		t.Ascend(func(el element) bool {
+			b = appendElement(b, el, e.kind() == op.Hash)
+			return true
+		})
+		return b
+	}
+	return append(appendRecordHead(b, e, e.valueLen()), e.value()...)
+}
+
+func appendRecordHead(b []byte, e item, n int) []byte {
+	form := byte(e.kind())
+	if e.tree() != 0 {
+		form |= recordTree
+	}
+	b = binary.AppendUvarint(append(b, form), uint64(e.flags()))
+	b = binary.AppendUvarint(b, uint64(e.deadline()))
+	return binary.AppendUvarint(b, uint64(n))
+}
+
+// fields takes bytes apart; after the first thing that does not fit it is bad and yields zeroes.
+type fields struct {
+	b   []byte
+	bad bool
+}
+
+func (r *fields) fail() { r.b, r.bad = nil, true }
+
+func (r *fields) uint(max uint64) uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > max {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *fields) byte() byte { return byte(r.bytes(1)[0]) }
+
+var zeroes [1]byte
+
+func (r *fields) bytes(n int) []byte {
+	if n > len(r.b) || n < 0 {
+		r.fail()
+		return zeroes[:min(n, 1)]
+	}
+	v := r.b[:n:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *fields) sized(max uint64) []byte { return r.bytes(int(r.uint(max))) }
+
+// unfinished is a record whose parts are still coming.
+type unfinished struct {
+	key     op.Key
+	version uint64
+	shape   shape
+	left    int    // bytes, or elements of the tree, still to come
+	value   []byte // what is there of it
+	tree    *tree  // likewise
+}
+
+// begin reads a record's head.
+func (u *unfinished) begin(b []byte) (rest []byte, err error) {
+	r := fields{b: b}
+	form := r.byte()
+	u.shape.kind = op.Type(form & typeMask)
+	u.shape.flags = uint32(r.uint(maxDumpFlags))
+	u.shape.deadline = int64(r.uint(maxDeadline))
+	u.left = int(r.uint(op.MaxValue))
+	treed := form&recordTree != 0
+	if r.bad || u.shape.kind == 0 || form&^(recordTree|typeMask) != 0 || treed && (u.shape.kind == op.String || u.left == 0) {
+		return nil, errRecord
+	}
+	if treed {
+		u.tree = newTree()
+	}
+	return r.b, nil
+}
+
+// more takes the next part.
+func (u *unfinished) more(b []byte) error {
+	if u.tree == nil {
+		if len(b) > u.left {
+			return errRecord
+		}
+		u.value = append(u.value, b...)
+		u.left -= len(b)
+		return nil
+	}
+	r := fields{b: b}
+	for len(r.b) > 0 {
+		el := element{name: r.sized(op.MaxValue)}
+		if u.shape.kind == op.Hash {
+			el.value = r.sized(op.MaxValue)
+		}
+		if r.bad || u.left == 0 || !u.tree.put(el) {
+			return errRecord
+		}
+		u.left--
+	}
+	return nil
+}
+
+// sound says whether the value is what its type demands, once nothing is left to come.
+func (u *unfinished) sound() bool {
+	if u.tree != nil || u.shape.kind == op.String {
+		return true
+	}
+	if len(u.value) < packedHead || len(u.value) > maxPackedBytes {
+		return false
+	}
+	r, n := fields{b: u.value[packedHead:]}, 0
+	for ; len(r.b) > 0; n++ {
+		r.sized(maxPackedBytes)
+		if u.shape.kind == op.Hash {
+			r.sized(maxPackedBytes)
+		}
+	}
+	return !r.bad && n > 0 && n <= maxPackedElements && n == int(le.Uint16(u.value))
+}
+
+// Import puts a record as given by op.Dump in place of the key name, at that version, without asking whether there is room for it. The name may be another
+// than it had.
+func (s *State) Import(name op.Key, record []byte, version uint64) error {
+	if version == 0 || name.Space >= op.Spaces || len(name.Name) > op.MaxKey {
+		return errRecord
+	}
+	u := unfinished{key: name, version: version}
+	rest, err := u.begin(record)
+	if err != nil {
+		return err
+	}
+	if err = u.more(rest); err != nil {
+		return err
+	}
+	if u.left > 0 || !u.sound() {
+		return errRecord
+	}
+	s.restore(&u)
+	s.ops = max(s.ops, version)
+	return nil
+}
+
+// restore makes an item of u, at its version.
+func (s *State) restore(u *unfinished) {
+	f := found{key: u.key, hash: s.Hash(u.key)}
+	if f.e, f.spot = s.tables[u.key.Space].find(&s.slab, f.hash, u.key.Name); f.e != nil {
+		f.r = f.spot.ref()
+	}
+	ops := s.ops
+	s.ops = u.version - 1
+	if u.tree != nil {
+		u.shape.tree = s.addTree(u.tree)
+		s.write(&f, u.shape, treeValue, 0)
+	} else {
+		copy(s.write(&f, u.shape, len(u.value), 0), u.value)
+	}
+	s.ops = ops
+}
+
+// appendHead appends all of the state that is not keys.
+func (s *State) appendHead(b []byte) []byte {
+	keys := uint64(0)
+	for _, sp := range s.memory.Space {
+		keys += sp.Keys
+	}
+	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, keys, s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
+		b = binary.AppendUvarint(b, v)
+	}
+	for _, f := range s.flushes {
+		b = binary.AppendUvarint(b, uint64(f.at))
+		only := byte(0)
+		if f.only {
+			only = 1
+		}
+		b = append(b, only, byte(f.cl))
+	}
+	ids := make([]uint64, 0, len(s.origins))
+	for id := range s.origins {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, id := range ids {
+		o := s.origins[id]
+		for _, v := range []uint64{id, o.incarnation, o.seq} {
+			b = binary.AppendUvarint(b, v)
+		}
+	}
+	return s.config.Append(b)
+}
+
+const headFormat = 1
+
+// loadHead takes what appendHead gave and returns how many keys belong to it.
+func (s *State) loadHead(b []byte) (keys uint64, err error) {
+	const any = 1<<64 - 1
+	r := fields{b: b}
+	if r.uint(any) != headFormat {
+		return 0, errors.New("keyspace: a snapshot of an unknown format, it needs a newer holdfast")
+	}
+	s.index, s.stamp, s.ops, keys = r.uint(any), int64(r.uint(1<<63-1)), r.uint(any), r.uint(any)
+	s.memory.Expired, s.memory.Evicted, s.memory.Refused = r.uint(any), r.uint(any), r.uint(any)
+	for i := range s.flushes {
+		s.flushes[i] = schedule{at: int64(r.uint(maxDeadline)), only: r.byte() != 0, cl: op.Class(r.byte() % op.Classes)}
+	}
+	for n := r.uint(any); n > 0 && !r.bad; n-- {
+		s.origins[r.uint(any)] = &origin{r.uint(any), r.uint(any)}
+	}
+	o, rest, err := s.dec.Next(r.b)
+	c, ok := o.(*op.Configure)
+	if r.bad || err != nil || !ok || len(rest) > 0 {
+		return 0, errSnapshot
+	}
+	s.configure(c)
+	s.scheduled()
+	s.now = s.stamp / ms
+	s.wheel.opened = s.now >> tickShift
+	return keys, nil
+}

@@ -1,0 +1,130 @@
+package keyspace
+
+import (
+	"bytes"
+	"slices"
+
+	"holdfast/op"
+)
+
+// configure takes settings over. When they give keys other classes it walks over all of them: that is rare.
+func (s *State) configure(o *op.Configure) {
+	same := o.Classes == s.config.Classes && slices.EqualFunc(o.Prefixes, s.config.Prefixes, func(a, b op.Prefix) bool {
+		return a.Space == b.Space && a.Class == b.Class && bytes.Equal(a.Prefix, b.Prefix)
+	})
+	s.config.Budget = o.Budget
+	if !same {
+		s.config.Classes = o.Classes
+		s.config.Prefixes = nil
+		for _, p := range o.Prefixes {
+			p.Prefix = slices.Clone(p.Prefix)
+			s.config.Prefixes = append(s.config.Prefixes, p)
+		}
+		for sp := range op.Space(op.Spaces) {
+			s.each(sp, s.reclass)
+		}
+	}
+	s.configured()
+}
+
+func (s *State) reclass(r ref) {
+	e := s.slab.at(r)
+	s.discharge(e)
+	e.setClass(s.classOf(e.name()))
+	s.charge(e)
+}
+
+// configured works out what follows from the settings.
+func (s *State) configured() {
+	s.memory.Budget = s.config.Budget
+	budget := uint64(MaxBudget)
+	if s.config.Budget != 0 {
+		budget = min(s.config.Budget, MaxBudget)
+	}
+	for c, share := range shares {
+		s.ceiling[c] = budget * share / 100
+	}
+}
+
+// each calls do for every item of a space; do may remove it.
+func (s *State) each(sp op.Space, do func(ref)) {
+	var room [2 * bucketSlots]ref
+	for pos, more := (position{}), true; more; {
+		var refs []ref
+		refs, more = s.tables[sp].collect(s, &pos, room[:0])
+		for _, r := range refs {
+			do(r)
+		}
+	}
+}
+
+// schedule is a flush that waits for its time.
+type schedule struct {
+	at   int64 // Unix ms, 0 for none
+	only bool
+	cl   op.Class
+}
+
+// flush removes keys, or schedules it. The place behind the spaces is for flushes of all of them.
+func (s *State) flush(o *op.Flush, res *op.Result) {
+	i := int(o.Space)
+	if o.All {
+		i = op.Spaces
+	}
+	s.flushes[i] = schedule{}
+	if o.Life.Kind >= op.In {
+		if at := s.when(o.Life); at > s.now {
+			s.flushes[i] = schedule{at, o.OnlyClass, o.Only}
+			s.scheduled()
+			return
+		}
+	}
+	s.scheduled()
+	res.Int = int64(s.flushNow(i, o.OnlyClass, o.Only))
+}
+
+// scheduled finds the earliest scheduled flush.
+func (s *State) scheduled() {
+	s.flushAt = never
+	for _, f := range s.flushes {
+		if f.at != 0 {
+			s.flushAt = min(s.flushAt, f.at)
+		}
+	}
+}
+
+// flushScheduled carries out the flushes whose time has come, earliest first.
+func (s *State) flushScheduled() {
+	for s.flushAt <= s.now {
+		for i, f := range s.flushes {
+			if f.at == s.flushAt {
+				s.flushes[i] = schedule{}
+				s.flushNow(i, f.only, f.cl)
+			}
+		}
+		s.scheduled()
+	}
+}
+
+// flushNow empties the space i, or all of them, and says how many keys went.
+func (s *State) flushNow(i int, only bool, c op.Class) int {
+	if i == op.Spaces {
+		n := 0
+		for sp := range op.Spaces {
+			n += s.flushNow(sp, only, c)
+		}
+		return n
+	}
+	n := 0
+	s.each(op.Space(i), func(r ref) {
+		if !only || s.slab.at(r).class() == c {
+			f := s.foundAt(r)
+			s.remove(&f)
+			n++
+		}
+	})
+	if s.memory.Space[i].Keys == 0 {
+		s.tables[i].reset(&s.slab)
+	}
+	return n
+}
