@@ -43,5 +43,12 @@ func (s *secret) hash(salt uint64, k []byte) uint64 {
 	return fold(h^s.a, s.b)
 }
 
-// Hash is the hash of a key in this state: what Mark holds in results and candidates. It depends on Seed.
-func (s *State) Hash(k op.Key) uint64 { return s.secret.hash(uint64(k.Space), k.Name) }
+var plain = newSecret(0)
+
+// Hash is a hash of a key that is the same everywhere; that of the table, and marks, depend on Seed.
+func Hash(k op.Key) uint64 { return plain.hash(uint64(k.Space), k.Name) }
+
+// Mark is the hash of a key that results and candidates of this state have as their Mark.
+func (s *State) Mark(k op.Key) uint64 { return s.hash(k) }
+
+func (s *State) hash(k op.Key) uint64 { return s.secret.hash(uint64(k.Space), k.Name) }

@@ -27,7 +27,7 @@ func (f *found) version() uint64 {
 
 // at looks up k for a write. A dead key is removed and not there.
 func (s *State) at(k op.Key) found {
-	f := found{key: k, hash: s.Hash(k)}
+	f := found{key: k, hash: s.hash(k)}
 	f.e, f.spot = s.tables[k.Space].find(&s.slab, f.hash, k.Name)
 	if f.e == nil {
 		return f
@@ -44,7 +44,7 @@ func (s *State) at(k op.Key) found {
 func (s *State) foundAt(r ref) found {
 	f := found{r: r, e: s.slab.at(r)}
 	f.key = f.e.name()
-	f.hash = s.Hash(f.key)
+	f.hash = s.hash(f.key)
 	f.spot = s.tables[f.key.Space].locate(f.hash, r)
 	return f
 }

@@ -77,7 +77,7 @@ func (s *State) look(k op.Key, h uint64, p int64) (e item, due bool) {
 // get is what most requests come to. It resets the fields that it may set or that a Get leaves zero, and keeps res's memory.
 func (s *State) get(k op.Key, p int64, res *op.Result) (due bool) {
 	*res = op.Result{List: res.List[:0], Scratch: res.Scratch[:0]}
-	h := s.Hash(k)
+	h := s.hash(k)
 	e, due := s.look(k, h, p)
 	switch {
 	case e == nil:
@@ -104,7 +104,7 @@ func (s *State) getMany(r *op.GetMany, p int64, res *op.Result) bool {
 
 func (s *State) exists(r *op.Exists, p int64, res *op.Result) bool {
 	for _, k := range r.Keys {
-		e, due := s.look(k, s.Hash(k), p)
+		e, due := s.look(k, s.hash(k), p)
 		if due {
 			return true
 		}
@@ -116,7 +116,7 @@ func (s *State) exists(r *op.Exists, p int64, res *op.Result) bool {
 }
 
 func (s *State) readDeadline(r *op.Deadline, present int64, res *op.Result) bool {
-	e, due := s.look(r.Key, s.Hash(r.Key), present/ms)
+	e, due := s.look(r.Key, s.hash(r.Key), present/ms)
 	if e == nil {
 		res.Status = op.Missing
 	} else if d := e.deadline(); d != 0 {
@@ -126,7 +126,7 @@ func (s *State) readDeadline(r *op.Deadline, present int64, res *op.Result) bool
 }
 
 func (s *State) typeOf(r *op.TypeOf, p int64, res *op.Result) bool {
-	e, due := s.look(r.Key, s.Hash(r.Key), p)
+	e, due := s.look(r.Key, s.hash(r.Key), p)
 	if e == nil {
 		res.Status = op.Missing
 	} else {
@@ -136,7 +136,7 @@ func (s *State) typeOf(r *op.TypeOf, p int64, res *op.Result) bool {
 }
 
 func (s *State) length(r *op.Length, p int64, res *op.Result) bool {
-	e, due := s.look(r.Key, s.Hash(r.Key), p)
+	e, due := s.look(r.Key, s.hash(r.Key), p)
 	switch {
 	case e == nil:
 		res.Status = op.Missing
@@ -171,7 +171,7 @@ func (s *State) getRange(r *op.GetRange, p int64, res *op.Result) bool {
 
 // collection finds the hash or set at k; res tells when there is none.
 func (s *State) collection(k op.Key, kind op.Type, p int64, res *op.Result) (c collection, due bool) {
-	e, due := s.look(k, s.Hash(k), p)
+	e, due := s.look(k, s.hash(k), p)
 	switch {
 	case e == nil:
 		res.Status = op.Missing
@@ -185,7 +185,7 @@ func (s *State) collection(k op.Key, kind op.Type, p int64, res *op.Result) (c c
 
 func (s *State) versions(r *op.Versions, p int64, res *op.Result) bool {
 	for _, k := range r.Keys {
-		e, due := s.look(k, s.Hash(k), p)
+		e, due := s.look(k, s.hash(k), p)
 		if due {
 			return true
 		}
@@ -201,7 +201,7 @@ func (s *State) versions(r *op.Versions, p int64, res *op.Result) bool {
 
 func (s *State) dump(r *op.Dump, p int64, res *op.Result) bool {
 	for _, k := range r.Keys {
-		e, due := s.look(k, s.Hash(k), p)
+		e, due := s.look(k, s.hash(k), p)
 		if due {
 			return true
 		}

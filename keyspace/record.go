@@ -172,7 +172,7 @@ func (s *State) Import(name op.Key, record []byte, version uint64) error {
 
 // restore makes an item of u, at its version.
 func (s *State) restore(u *unfinished) {
-	f := found{key: u.key, hash: s.Hash(u.key)}
+	f := found{key: u.key, hash: s.hash(u.key)}
 	if f.e, f.spot = s.tables[u.key.Space].find(&s.slab, f.hash, u.key.Name); f.e != nil {
 		f.r = f.spot.ref()
 	}

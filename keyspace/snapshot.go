@@ -338,7 +338,7 @@ func (s *State) loadPart(b []byte) error {
 	if !u.sound() {
 		return errRecord
 	}
-	e, _ := s.tables[u.key.Space].find(&s.slab, s.Hash(u.key), u.key.Name)
+	e, _ := s.tables[u.key.Space].find(&s.slab, s.hash(u.key), u.key.Name)
 	switch {
 	case e == nil:
 		s.restore(u)

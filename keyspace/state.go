@@ -163,7 +163,7 @@ func (s *State) expire() {
 // Candidate is a key that may be evicted.
 type Candidate struct {
 	op.Guard        // its key (a copy) and the version it stands at
-	Mark     uint64 // Hash of the key, as in op.Result
+	Mark     uint64 // of the key, as in op.Result
 }
 
 const candidateWork = 1024 // buckets that Candidates looks at in one call
@@ -182,7 +182,7 @@ func (s *State) Candidates(cursor uint64, n int, c op.Class, into []Candidate) (
 		for _, r := range refs {
 			if e := s.slab.at(r); e.class() == c && e.evictable() && len(into) < full {
 				k := op.Key{Space: space, Name: slices.Clone(e.key())}
-				into = append(into, Candidate{op.Guard{Key: k, Version: e.version()}, s.Hash(k)})
+				into = append(into, Candidate{op.Guard{Key: k, Version: e.version()}, s.hash(k)})
 			}
 		}
 		if !more {

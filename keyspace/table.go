@@ -217,7 +217,7 @@ func (t *table) split(s *State, h uint64) bool {
 	for b := 0; b < segmentSize; b += bucketSize {
 		for i := b; i < b+tagAt; i += 4 {
 			if r := ref(le.Uint32(old[i:])); r != 0 {
-				kh := s.Hash(s.slab.at(r).name())
+				kh := s.hash(s.slab.at(r).name())
 				t.segment(kh).insert(kh, r)
 			}
 		}
@@ -268,7 +268,7 @@ func (t *table) collect(s *State, p *position, into []ref) (_ []ref, more bool) 
 	for far := int(g[b+reachAt]); far >= 0; far-- {
 		for i := b; i < b+tagAt; i += 4 {
 			r := ref(le.Uint32(g[i:]))
-			if r != 0 && int(s.Hash(s.slab.at(r).name())%buckets) == home {
+			if r != 0 && int(s.hash(s.slab.at(r).name())%buckets) == home {
 				into = append(into, r)
 			}
 		}
