@@ -19,6 +19,9 @@ import (
 // Compatible is the memcached whose behaviour is spoken; VERSION names it, since clients read three integers out of it.
 const Compatible = "1.6.18"
 
+// Refusal is what a client reads that finds too many others connected.
+const Refusal = "ERROR Too many open connections\r\n"
+
 // Config is what a Dialect has to be told. The zero Config serves everybody, with memcached's default limits.
 type Config struct {
 	// MaxItem is the largest item in bytes, counted as memcached counts it: key, value and about 60 bytes more. 0 is 1 MiB.

@@ -30,7 +30,7 @@ func (s *Server) listen() error {
 		ln := l.Listener
 		if ln == nil {
 			var err error
-			if ln, err = listenAt(l.Address, l.Mode); err != nil {
+			if ln, err = Listen(l.Address, l.Mode); err != nil {
 				return fmt.Errorf("listening for %q: %w", l.Name, err)
 			}
 		}
@@ -51,7 +51,9 @@ func (s *Server) listen() error {
 	return nil
 }
 
-func listenAt(address string, mode os.FileMode) (net.Listener, error) {
+// Listen listens at "host:port", or at the path of a Unix socket (anything with a slash), in whose place it removes what a killed process
+// has left. mode is for the socket, 0 leaves it to the umask. It is for callers who want to hold their addresses before Start.
+func Listen(address string, mode os.FileMode) (net.Listener, error) {
 	if !strings.Contains(address, "/") {
 		return net.Listen("tcp", address)
 	}
