@@ -41,7 +41,7 @@ var rooms = []room{
 		"the engine that tests of dialects run on"},
 	{"replica", "op keyspace engine", "go.etcd.io/raft/v3", pure,
 		"one member as a state machine: a simulation drives it, faster than time, from a seed"},
-	{"cluster/wal", "", "golang.org/x/sys", "net clock random",
+	{"cluster/wal", "", "golang.org/x/sys", "net clock",
 		"records in segments on a disk; knows neither raft nor ops"},
 	{"cluster", "op keyspace engine replica cluster/wal", "go.etcd.io/raft/v3 golang.org/x/sys", "",
 		"the world around a replica"},
@@ -59,9 +59,11 @@ var rooms = []room{
 		"settings are data; whoever uses one opens what it names"},
 	{"cli", "config", "github.com/spf13/cobra", "random goroutines",
 		"the verbs for people are clients of a running daemon"},
-	{"cmd/holdfast", "op engine cluster redis memcache server admin config cli", "github.com/coreos/go-systemd/v22 golang.org/x/sys", "random",
+	{"cmd/holdfast", "op engine cluster redis memcache server admin config cli", "github.com/coreos/go-systemd/v22", "",
 		"wiring; no word about a key"},
-	{"bench", "", "golang.org/x/sys", "",
+	{"bench/load", "", "golang.org/x/sys", "",
+		"the load generator"},
+	{"bench", "bench/load", "golang.org/x/sys", "",
 		"measures the built binary beside its peers"},
 }
 

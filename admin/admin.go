@@ -29,20 +29,23 @@ const (
 	maxBodyIgnore = 64 << 10         // bytes of a body that is read only to be thrown away
 )
 
-// Port is what a listener of clients has done so far.
+// Port is a listener.
 type Port struct {
-	Name        string `json:"name"`
-	Address     string `json:"address"`
-	Connections int64  `json:"connections"`       // open now
-	Accepted    uint64 `json:"accepted"`          // since the start
-	Refused     uint64 `json:"refused,omitempty"` // for max-clients
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	TLS      bool   `json:"tls,omitempty"`
 }
 
-// Traffic is what all listeners together have done so far.
+// Traffic is what the listeners of clients have done since the start, all together.
 type Traffic struct {
-	Ports  []Port `json:"ports"`
-	Input  uint64 `json:"input_bytes"`
-	Output uint64 `json:"output_bytes"`
+	Ports       []Port `json:"ports"`
+	Connections int    `json:"connections"` // open now
+	Accepted    uint64 `json:"accepted"`    // without the refused ones
+	Refused     uint64 `json:"refused"`     // for max-clients
+	Dropped     uint64 `json:"dropped"`     // ended by a limit or a timeout
+	Input       uint64 `json:"input_bytes"`
+	Output      uint64 `json:"output_bytes"`
+	Buffered    int64  `json:"buffered_bytes"` // unfinished requests and untaken replies, now
 }
 
 // Options say what a Server shows.

@@ -27,9 +27,11 @@ func start(t *testing.T, st *engine.Status) string {
 	}
 	s := admin.New(admin.Options{
 		Name: "one", Version: "1.2.3",
-		Status:  func() engine.Status { return *st },
-		Traffic: func() admin.Traffic { return admin.Traffic{Ports: []admin.Port{{Name: "redis", Connections: 7}}, Input: 99} },
-		Log:     slog.New(slog.DiscardHandler),
+		Status: func() engine.Status { return *st },
+		Traffic: func() admin.Traffic {
+			return admin.Traffic{Ports: []admin.Port{{Protocol: "redis"}}, Connections: 7, Input: 99}
+		},
+		Log: slog.New(slog.DiscardHandler),
 	})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -105,7 +107,7 @@ func TestStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &r); err != nil {
 		t.Fatal(err, body)
 	}
-	if r.Name != "one" || r.Applied != 42 || r.Classes["session"].Keys != 5 || r.Spaces["memcached"].Mortal != 4 || r.Traffic.Ports[0].Connections != 7 || r.FsyncMs != 1.5 {
+	if r.Name != "one" || r.Applied != 42 || r.Classes["session"].Keys != 5 || r.Spaces["memcached"].Mortal != 4 || r.Traffic.Connections != 7 || r.Traffic.Ports[0].Protocol != "redis" || r.FsyncMs != 1.5 {
 		t.Errorf("%+v", r)
 	}
 	if !strings.Contains(body, `"missing": []`) || !strings.Contains(body, `"snapshot_time": null`) {
@@ -121,7 +123,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		"holdfast_ready 1", "holdfast_applied_index 42", "holdfast_log_fsync_max_seconds 0.0015", `holdfast_class_keys{class="session"} 5`,
-		`holdfast_keyspace_mortal_keys{keyspace="memcached"} 4`, `holdfast_connections{address="",port="redis"} 7`, "holdfast_evicted_total 3",
+		`holdfast_keyspace_mortal_keys{keyspace="memcached"} 4`, "holdfast_connections 7", "holdfast_evicted_total 3",
 		`holdfast_build_info{version="1.2.3"} 1`, "go_goroutines", "process_open_fds",
 	} {
 		if !strings.Contains(body, want) {

@@ -54,9 +54,11 @@ var (
 	classBytes  = desc("class_bytes", "What the keys of a class take by the formula.", "class")
 	spaceKeys   = desc("keyspace_keys", "Keys of a keyspace: a Redis database or memcached's.", "keyspace")
 	spaceMortal = desc("keyspace_mortal_keys", "Those of them with a deadline.", "keyspace")
-	portOpen    = desc("connections", "Open client connections.", "port", "address")
-	portAll     = desc("connections_total", "Client connections accepted.", "port", "address")
-	portRefused = desc("connections_refused_total", "Client connections refused for max-clients.", "port", "address")
+	connections = desc("connections", "Open client connections.")
+	accepted    = desc("connections_accepted_total", "Client connections accepted.")
+	refused     = desc("connections_refused_total", "Client connections refused for max-clients.")
+	dropped     = desc("connections_dropped_total", "Client connections ended by a limit or a timeout.")
+	buffered    = desc("buffered_bytes", "Unfinished requests and replies that clients have not taken.")
 	inputBytes  = desc("input_bytes_total", "Bytes read from clients.")
 	outputBytes = desc("output_bytes_total", "Bytes written to clients.")
 	buildInfo   = desc("build_info", "Always 1; says which version runs.", "version")
@@ -88,7 +90,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		to <- d
 	}
-	for _, d := range []*prometheus.Desc{classKeys, classBytes, spaceKeys, spaceMortal, portOpen, portAll, portRefused, inputBytes, outputBytes, buildInfo} {
+	for _, d := range []*prometheus.Desc{classKeys, classBytes, spaceKeys, spaceMortal, connections, accepted, refused, dropped, buffered, inputBytes, outputBytes, buildInfo} {
 		to <- d
 	}
 }
@@ -110,11 +112,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		put(spaceKeys, gauge, float64(s.Keys), spaceName(i))
 		put(spaceMortal, gauge, float64(s.Mortal), spaceName(i))
 	}
-	for _, p := range traffic.Ports {
-		put(portOpen, gauge, float64(p.Connections), p.Name, p.Address)
-		put(portAll, counter, float64(p.Accepted), p.Name, p.Address)
-		put(portRefused, counter, float64(p.Refused), p.Name, p.Address)
-	}
+	put(connections, gauge, float64(traffic.Connections))
+	put(accepted, counter, float64(traffic.Accepted))
+	put(refused, counter, float64(traffic.Refused))
+	put(dropped, counter, float64(traffic.Dropped))
+	put(buffered, gauge, float64(traffic.Buffered))
 	put(inputBytes, counter, float64(traffic.Input))
 	put(outputBytes, counter, float64(traffic.Output))
 	put(buildInfo, gauge, 1, c.o.Version)

@@ -110,7 +110,7 @@ func TestStatus(t *testing.T) {
 	const page = `{"name":"one","version":"9","ready":true,"quorum":true,"role":"leader","leader":"one","members":1,"applied":12,
 		"started":"2026-01-01T00:00:00Z","data":"/var/lib/holdfast","durability":"second","memory_resident_bytes":104857600,
 		"classes":{"session":{"keys":5,"bytes":4096},"cache":{"keys":0}},"keyspaces":{"db1":{"keys":5,"mortal":4}},
-		"traffic":{"ports":[{"name":"redis","address":"127.0.0.1:6379","connections":3,"accepted":9}]}}`
+		"traffic":{"ports":[{"protocol":"redis","address":"127.0.0.1:6379"}],"connections":3,"accepted":9}}`
 	answer := page
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/status" {
@@ -123,7 +123,7 @@ func TestStatus(t *testing.T) {
 
 	code, stdout, stderr, _ := run(t, []string{"HOLDFAST_ADMIN_LISTEN=" + address}, "status")
 	for _, want := range []string{"reads and writes", "1 member, this one is leader", "100.0 MiB of no limit", "/var/lib/holdfast, durability second",
-		"class session", "4.0 KiB", "keyspace db1", "3 connections, 9 since the start"} {
+		"class session", "4.0 KiB", "keyspace db1", "3 connected, 9 since the start"} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("%d, no %q in\n%s%s", code, want, stdout, stderr)
 		}

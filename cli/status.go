@@ -44,10 +44,11 @@ type report struct {
 	Keyspaces map[string]struct{ Keys, Mortal uint64 }
 	Traffic   struct {
 		Ports []struct {
-			Name, Address     string
-			Connections       int64
-			Accepted, Refused uint64
+			Protocol, Address string
+			TLS               bool
 		}
+		Connections                int
+		Accepted, Refused, Dropped uint64
 	}
 }
 
@@ -157,8 +158,13 @@ func (r *report) write(out io.Writer, now time.Time) error {
 		line("keyspace "+name, "%d keys, %d of them with a deadline", r.Keyspaces[name].Keys, r.Keyspaces[name].Mortal)
 	}
 	for _, port := range r.Traffic.Ports {
-		line("port "+port.Name, "%s, %d connections, %d since the start, %d refused", port.Address, port.Connections, port.Accepted, port.Refused)
+		tls := ""
+		if port.TLS {
+			tls = " (TLS)"
+		}
+		line(port.Protocol, "%s%s", port.Address, tls)
 	}
+	line("clients", "%d connected, %d since the start, %d refused, %d dropped", r.Traffic.Connections, r.Traffic.Accepted, r.Traffic.Refused, r.Traffic.Dropped)
 	return w.Flush()
 }
 

@@ -16,7 +16,7 @@ type Config struct {
 	Name        string `group:"The daemon" key:"name" doc:"Name of this controller among the members. Empty is the host's name."`
 	Data        string `key:"data" doc:"Directory of the log and the snapshots. It is made if it is missing and belongs to one running daemon alone."`
 	Durability  string `key:"durability" one:"always second memory" doc:"When a write is on disk. 'always': before it is acknowledged. 'second': within a second; a crash of the process loses nothing, one of the machine at most that second. 'memory': never, a restart begins empty."`
-	MemoryLimit Size   `key:"memory-limit" min:"32MiB" zero:"no limit" doc:"Memory that the daemon may take in all: keys, values, log, buffers and snapshots in progress."`
+	MemoryLimit Size   `key:"memory-limit" min:"64MiB" zero:"no limit" doc:"Memory that the daemon may take in all: keys, values, log, buffers and snapshots in progress."`
 	Loops       int    `key:"loops" max:"64" zero:"one for each processor" doc:"Event loops that serve connections."`
 
 	RedisListen        []string `group:"Where it serves" key:"redis-listen" doc:"Addresses of the Redis protocol: host:port, [v6]:port or unix:/path. Port 0 picks a free one. An empty list switches it off."`
@@ -34,12 +34,11 @@ type Config struct {
 	TLSClientCA       string   `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
 	Insecure          bool     `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
 
-	MaxClients   int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
-	IdleTimeout  time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
-	MaxRequest   Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included. A client that sends a larger one is dropped."`
-	OutputLimit  Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them. A client that lets more gather is dropped."`
-	RedisHold    time.Duration `key:"redis-hold" min:"10ms" max:"10m" doc:"How long a Redis request is held while the group has no quorum, before it is refused."`
-	MemcacheHold time.Duration `key:"memcached-hold" min:"10ms" max:"10m" doc:"The same for memcached. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
+	MaxClients  int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
+	IdleTimeout time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
+	MaxRequest  Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included. A client that sends a larger one is dropped."`
+	OutputLimit Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them. A client that lets more gather is dropped."`
+	Hold        time.Duration `key:"hold" min:"10ms" max:"10m" doc:"How long a request is held while it cannot be carried out (no quorum, disk full), before it is refused. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
 	RedisClasses      []string `group:"What keys are worth" key:"redis-classes" doc:"Class of the keys of each Redis database, as number=class. Databases that are not named are 'cache'. The classes are 'coordination' and 'session' (never evicted), 'token' (only those without a deadline) and 'cache' (evicted first, by use)."`
 	MemcachedClasses  []string `key:"memcached-classes" doc:"Class of memcached keys by the beginning of their name, as prefix=class; the first that fits counts. Keys that fit none are 'cache'."`
@@ -47,10 +46,9 @@ type Config struct {
 	MemcachedFlushAll string   `key:"memcached-flush-all" one:"cache all none" doc:"What flush_all removes: keys of class 'cache', all memcached keys, or 'none' (it is answered OK). Clients send it after a reconnect (memcache_pool_flush_on_reconnect)."`
 	SentinelMasters   []string `key:"sentinel-masters" doc:"Names that SENTINEL knows as masters, for clients configured with Sentinel. This daemon answers with itself."`
 
-	SnapshotLog   Size          `group:"Log, snapshots, messages" key:"snapshot-log" min:"1MiB" max:"64GiB" doc:"Bytes of log after which a snapshot is taken, so that the log before it can go. A larger state waits for as much log as half of itself."`
-	SnapshotEvery time.Duration `key:"snapshot-every" min:"10s" max:"720h" zero:"never" doc:"Time after which a snapshot is taken in any case, if anything was written."`
-	LogLevel      string        `key:"log-level" one:"debug info warn error" doc:"The least important messages that are written to standard error."`
-	LogFormat     string        `key:"log-format" one:"text json" doc:"Their form."`
+	SnapshotLog Size   `group:"Snapshots and messages" key:"snapshot-log" min:"1MiB" max:"64GiB" doc:"Bytes of log after which a snapshot is taken, so that the log before it can go. A larger state waits for as much log as half of itself."`
+	LogLevel    string `key:"log-level" one:"debug info warn error" doc:"The least important messages that are written to standard error."`
+	LogFormat   string `key:"log-format" one:"text json" doc:"Their form."`
 }
 
 // Default returns the settings of a daemon that was told nothing: everything on loopback.
@@ -64,11 +62,10 @@ func Default() Config {
 		MemcachedListen: []string{"127.0.0.1:11211"},
 		AdminListen:     []string{"127.0.0.1:8630"},
 
-		MaxClients:   10000,
-		MaxRequest:   64 << 20,
-		OutputLimit:  256 << 20,
-		RedisHold:    3 * time.Second,
-		MemcacheHold: 900 * time.Millisecond,
+		MaxClients:  10000,
+		MaxRequest:  64 << 20,
+		OutputLimit: 256 << 20,
+		Hold:        900 * time.Millisecond,
 
 		RedisClasses: []string{"0=coordination", "1=session", "2=token"},
 		MemcachedClasses: []string{
@@ -79,9 +76,8 @@ func Default() Config {
 		MemcachedFlushAll: "cache",
 		SentinelMasters:   []string{"mymaster", "kolla", "pifpaf"},
 
-		SnapshotLog:   256 << 20,
-		SnapshotEvery: time.Hour,
-		LogLevel:      "info",
-		LogFormat:     "text",
+		SnapshotLog: 64 << 20,
+		LogLevel:    "info",
+		LogFormat:   "text",
 	}
 }

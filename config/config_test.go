@@ -115,7 +115,7 @@ func TestWrongFiles(t *testing.T) {
 		`redis-listen = [1]`:         `setting redis-listen is "[1]": write a list`,
 		`max-clients = "many"`:       `setting max-clients is "many": write a whole number`,
 		`max-clients = 1.5`:          `setting max-clients is "1.5": write it as max-clients = 10000`,
-		`redis-hold = 3`:             `setting redis-hold is "3": write it as redis-hold = "3s"`,
+		`hold = 3`:                   `setting hold is "3": write it as hold = "900ms"`,
 		`memory-limit = "64MB"`:      `setting memory-limit is "64MB": write a size such as`,
 		`memory-limit = -1`:          `setting memory-limit is "-1"`,
 		`insecure = "perhaps"`:       `setting insecure is "perhaps": write true or false`,
@@ -145,7 +145,7 @@ func TestValidate(t *testing.T) {
 	type change = func(*config.Config)
 	for want, f := range map[string]change{
 		`setting durability is "sometimes": write one of always, second, memory`: func(c *config.Config) { c.Durability = "sometimes" },
-		`setting memory-limit is 1MiB: allowed is at least 32MiB; 0: no limit`:   func(c *config.Config) { c.MemoryLimit = 1 << 20 },
+		`setting memory-limit is 1MiB: allowed is at least 64MiB; 0: no limit`:   func(c *config.Config) { c.MemoryLimit = 1 << 20 },
 		`setting loops is -1: allowed is at most 64`:                             func(c *config.Config) { c.Loops = -1 },
 		`setting max-clients is 0: allowed is 1 to 1000000`:                      func(c *config.Config) { c.MaxClients = 0 },
 		`setting name is "a b"`:                               func(c *config.Config) { c.Name = "a b" },

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"holdfast/admin"
+	"holdfast/cluster"
+	"holdfast/config"
+	"holdfast/engine"
+	"holdfast/memcache"
+	"holdfast/op"
+	"holdfast/redis"
+	"holdfast/server"
+)
+
+const (
+	// drain is how long clients may take to be answered at the end.
+	drain = 1500 * time.Millisecond
+	// adminDrain is the same for the admin port, which goes last.
+	adminDrain = 200 * time.Millisecond
+	// garbage is the growth of the heap, in percent, at which the collector runs. Entries are not in that heap, so it is small, and
+	// letting it grow costs little memory and saves most collections.
+	garbage = 400
+)
+
+// serve runs the daemon until a signal or a failure ends it.
+func serve(c config.Config, out io.Writer) error {
+	log := logger(&c)
+	slog.SetDefault(log)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+	stop := stopSignal(log)
+
+	d := &process{config: &c, log: log, started: time.Now()}
+	defer d.close()
+	if err := d.begin(); err != nil {
+		return err
+	}
+	loaded := make(chan error, 1)
+	go func() { loaded <- d.load() }()
+	select {
+	case err := <-loaded:
+		if err != nil {
+			return err
+		}
+	case <-stop:
+		os.Exit(0) // loading changes nothing that must be finished
+	}
+	if err := d.open(); err != nil {
+		return err
+	}
+	d.greet(out)
+	notify(daemon.SdNotifyReady)
+	return d.wait(stop)
+}
+
+// process is the running daemon: what it has begun, close ends in reverse.
+type process struct {
+	config    *config.Config
+	log       *slog.Logger
+	started   time.Time
+	name      string
+	listeners []open
+	host      *host
+	admin     *admin.Server
+	dialects  dialects
+	node      atomic.Pointer[cluster.Node] // nil until the state is loaded
+	server    *server.Server
+}
+
+// begin reads secrets, binds all addresses and answers on the admin port.
+func (d *process) begin() (err error) {
+	c := d.config
+	if d.name = c.Name; d.name == "" {
+		if d.name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("the host has no name (%w): choose one with the setting name", err)
+		}
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return fmt.Errorf("setting data: %w", err)
+	}
+	password, err := redisPassword(c)
+	if err != nil {
+		return err
+	}
+	users, err := memcachedUsers(c)
+	if err != nil {
+		return err
+	}
+	if d.listeners, err = listenAll(c); err != nil {
+		return err
+	}
+	d.host = newHost(d.listeners, c.MaxClients, c.Loops)
+	d.dialects = dialects{
+		redis: redis.New(redis.Config{
+			Password: password, Users: redisUsers(c, password), Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},
+		}),
+		memcache: memcache.New(memcache.Config{
+			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: users, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
+		}),
+	}
+	d.admin = admin.New(admin.Options{Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Log: d.log})
+	for _, o := range only(d.listeners, adminPort) {
+		go func() {
+			if err := d.admin.Serve(o.Listener); err != nil {
+				d.log.Error("the admin port is gone", "error", err)
+			}
+		}()
+	}
+	return nil
+}
+
+// status is the node's, or says that the state is being loaded.
+func (d *process) status() engine.Status {
+	if n := d.node.Load(); n != nil {
+		return n.Status()
+	}
+	return engine.Status{Members: 1, Started: d.started.UnixNano(), Now: time.Now().UnixNano(), Data: d.config.Data, Durable: d.config.Durability}
+}
+
+// load recovers the state.
+func (d *process) load() error {
+	c := d.config
+	cfg := cluster.Config{
+		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit),
+		SnapshotAfter: int64(c.SnapshotLog), Hold: c.Hold, Logger: d.log,
+	}
+	databases, err := c.RedisClassOf()
+	if err != nil {
+		return err
+	}
+	for i, class := range databases {
+		cfg.Classes[i] = classOf(class)
+	}
+	cfg.Classes[op.Memcache] = op.Cache
+	rules, err := c.MemcachedRules()
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		cfg.Prefixes = append(cfg.Prefixes, op.Prefix{Space: op.Memcache, Prefix: []byte(r.Prefix), Class: classOf(r.Class)})
+	}
+	node, err := cluster.Start(cfg)
+	if err != nil {
+		return err
+	}
+	d.node.Store(node)
+	return nil
+}
+
+func durability(name string) cluster.Durability {
+	for _, d := range []cluster.Durability{cluster.Always, cluster.Second, cluster.Memory} {
+		if d.String() == name {
+			return d
+		}
+	}
+	panic("a durability that was validated is unknown: " + name)
+}
+
+func classOf(name string) op.Class {
+	for c := range op.Class(op.Classes) {
+		if c.String() == name {
+			return c
+		}
+	}
+	panic("a class that was validated is unknown: " + name)
+}
+
+// open serves the clients.
+func (d *process) open() error {
+	c := d.config
+	tls, err := tlsConfig(c)
+	if err != nil {
+		return err
+	}
+	cfg := server.Config{
+		Loops: c.Loops, MaxClients: c.MaxClients, InputLimit: int(c.MaxRequest), OutputLimit: int(c.OutputLimit),
+		BufferLimit: int64(c.MemoryLimit / 8), IdleTimeout: c.IdleTimeout, Logger: d.log,
+	}
+	for _, o := range d.listeners {
+		l := server.Listener{Name: o.name(), Listener: o.Listener}
+		switch o.protocol {
+		case adminPort:
+			continue
+		case redisPort:
+			l.Refusal = []byte(redis.Refusal)
+		case memcachePort:
+			l.Refusal = []byte(memcache.Refusal)
+		}
+		if o.TLS {
+			l.TLS = tls
+		}
+		cfg.Listeners = append(cfg.Listeners, l)
+	}
+	node := d.node.Load()
+	d.server, err = server.Start(cfg, func(wake func()) server.Worker {
+		return &worker{dialects: d.dialects, door: node.Door(wake)}
+	})
+	if err != nil {
+		return err
+	}
+	d.host.server.Store(d.server)
+	return nil
+}
+
+// wait returns when a signal says so, or when the node cannot go on: then with its reason.
+func (d *process) wait(stop <-chan struct{}) error {
+	node := d.node.Load()
+	select {
+	case <-stop:
+		return nil
+	case <-node.Failed():
+		return fmt.Errorf("stopped, no write can be carried out any more: %w", node.Err())
+	}
+}
+
+// close stops what was begun, top-down, within a bound.
+func (d *process) close() {
+	notify(daemon.SdNotifyStopping)
+	if d.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		if err := d.server.Close(ctx); err != nil {
+			d.log.Warn("not every client could be answered", "error", err)
+		}
+		cancel()
+	}
+	if d.dialects.redis != nil {
+		d.dialects.redis.Close()
+	}
+	if node := d.node.Load(); node != nil {
+		if err := node.Close(); err != nil {
+			d.log.Error("closing the log", "error", err)
+		}
+	}
+	if d.admin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), adminDrain)
+		d.admin.Close(ctx)
+		cancel()
+	}
+	closeAll(d.listeners)
+}
+
+// logger writes to standard error.
+func logger(c *config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		panic("a log level that was validated is unknown: " + c.LogLevel)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// stopSignal is closed by the first SIGTERM or SIGINT. The second ends the process at once, which loses nothing that was acknowledged.
+func stopSignal(log *slog.Logger) <-chan struct{} {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads our output may go away
+	stop := make(chan struct{})
+	go func() {
+		log.Info("stopping", "signal", <-signals)
+		close(stop)
+		log.Warn("stopping at once", "signal", <-signals)
+		os.Exit(1)
+	}()
+	return stop
+}
+
+// notify tells systemd, if it started us.
+func notify(state string) {
+	_, _ = daemon.SdNotify(false, state) // without systemd there is nobody to tell
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+
+	"holdfast/config"
+)
+
+// greet says in a few lines what is served, where, how durable, and what to type next.
+func (d *process) greet(out io.Writer) {
+	c := d.config
+	fmt.Fprintf(out, "holdfast %s on %s serves\n", versionName(), d.name)
+	title := map[string]string{redisPort: "Redis", memcachePort: "memcached", adminPort: "admin"}
+	for _, o := range d.listeners {
+		where := o.where()
+		if o.protocol == adminPort && o.Network == "tcp" {
+			where = "http://" + where
+		}
+		if o.TLS {
+			where += " (TLS)"
+		}
+		fmt.Fprintf(out, "  %-10s %s\n", title[o.protocol], where)
+	}
+	switch c.Durability {
+	case "memory":
+		fmt.Fprintf(out, "  %-10s nothing on disk: a restart begins empty (durability memory)\n", "data")
+	case "always":
+		fmt.Fprintf(out, "  %-10s %s, a write is on disk before it is acknowledged (durability always)\n", "data", c.Data)
+	default:
+		fmt.Fprintf(out, "  %-10s %s, a write is on disk within a second, a crash of the daemon loses none (durability second)\n", "data", c.Data)
+	}
+	fmt.Fprintf(out, "  %-10s %s at most (memory-limit)\n", "memory", sizeOr(c.MemoryLimit, "no limit"))
+	fmt.Fprintln(out, "try")
+	if _, port := d.host.first(redisPort); port != 0 {
+		fmt.Fprintf(out, "  redis-cli -p %d ping\n", port)
+	}
+	if where, port := d.host.first(memcachePort); port != 0 {
+		host, _, _ := net.SplitHostPort(where)
+		fmt.Fprintf(out, "  printf 'version\\r\\nquit\\r\\n' | nc %s %d\n", host, port)
+	}
+	for _, o := range only(d.listeners, adminPort)[:min(1, len(c.AdminListen))] {
+		fmt.Fprintf(out, "  holdfast status --address %s\n", o.where())
+	}
+	fmt.Fprintln(out, "stop with Ctrl-C or SIGTERM")
+}
+
+func sizeOr(n config.Size, otherwise string) string {
+	if n == 0 {
+		return otherwise
+	}
+	return n.String()
+}

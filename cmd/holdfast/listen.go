@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+
+	"holdfast/config"
+	"holdfast/server"
+)
+
+// Protocols, as a listener's name begins.
+const (
+	redisPort    = "redis"
+	memcachePort = "memcached"
+	adminPort    = "admin"
+)
+
+// socketMode lets the daemon's user and group use a Unix socket.
+const socketMode = 0o660
+
+// open is a listener that is bound.
+type open struct {
+	config.Listener
+	protocol string
+	net.Listener
+}
+
+// name is what the listener is called: unique, the protocol first.
+func (o open) name() string { return o.protocol + " " + o.where() }
+
+// protocolOf is the protocol of the listener with that name.
+func protocolOf(name string) string {
+	protocol, _, _ := strings.Cut(name, " ")
+	return protocol
+}
+
+// where is the address as it came to be: with the port that was picked for port 0.
+func (o open) where() string {
+	if o.Network == "unix" {
+		return "unix:" + o.Address
+	}
+	return o.Addr().String()
+}
+
+// port is the number of the port, 0 for a Unix socket.
+func (o open) port() int {
+	if a, ok := o.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// listenAll binds every address of c, so that clients that come while the state is being loaded wait and are not refused.
+func listenAll(c *config.Config) (all []open, err error) {
+	for _, group := range []struct {
+		protocol  string
+		listeners []config.Listener
+	}{{redisPort, c.Redis()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}} {
+		for _, l := range group.listeners {
+			ln, err := server.Listen(l.Address, socketMode)
+			if err != nil {
+				closeAll(all)
+				return nil, explain(l, err)
+			}
+			all = append(all, open{l, group.protocol, ln})
+		}
+	}
+	return all, nil
+}
+
+func closeAll(all []open) {
+	for _, o := range all {
+		o.Close()
+	}
+}
+
+// explain says which setting cannot be had and what to do.
+func explain(l config.Listener, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("setting %s: %s is in use by another process (redis-server, memcached or a second holdfast?): stop that one or choose another address", l.Setting, l.Address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("setting %s: %s is no address of this machine: choose one of its own", l.Setting, l.Address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("setting %s: this user may not listen at %s: choose another address", l.Setting, l.Address)
+	}
+	return fmt.Errorf("setting %s: cannot listen at %s: %w", l.Setting, l.Address, err)
+}
+
+// only returns the listeners of a protocol.
+func only(all []open, protocol string) (some []open) {
+	for _, o := range all {
+		if o.protocol == protocol {
+			some = append(some, o)
+		}
+	}
+	return some
+}

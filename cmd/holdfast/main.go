@@ -1,0 +1,46 @@
+// Holdfast keeps the shared state of an OpenStack control plane: one daemon that speaks the Redis and the memcached protocol.
+//
+// This package wires the rooms, bottom-up, and stops them top-down: daemon.go first, then listen.go, workers.go (how connections come to
+// their dialect), host.go (what dialects tell of the process) and secrets.go. It says nothing about a key.
+package main
+
+import (
+	"errors"
+	"os"
+	"runtime/debug"
+
+	"holdfast/cli"
+	"holdfast/cluster"
+)
+
+// version is set by the linker.
+var version string
+
+func main() {
+	p := cli.Program{
+		Version: versionName(),
+		Environ: os.Environ(),
+		Serve:   serve,
+		Repair:  repair,
+	}
+	os.Exit(p.Run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// repair keeps a mistyped directory from being made.
+func repair(dir string) (string, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return "", errors.New("there is no directory " + dir + ": name the data directory of a daemon")
+	}
+	return cluster.Repair(dir)
+}
+
+// versionName is what the linker was told, or what the go command knows of the module.
+func versionName() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "unreleased"
+}
