@@ -54,6 +54,7 @@ type Status struct {
 	Members  int
 	Missing  []string // names of the members that do not answer
 	Quorum   bool     // whether writes can be carried out now
+	Problem  string   // what keeps them from it, in a sentence; empty if nothing is known
 	Ready    bool     // whether the state is loaded and requests are answered
 	Term     uint64
 	Commit   uint64
