@@ -610,11 +610,11 @@ func TestStaleSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	if _, err := listenAt(path, 0o600); err == nil {
+	if _, err := Listen(path, 0o600); err == nil {
 		t.Error("took a socket that is in use")
 	}
 	ln.Close()
-	ln, err = listenAt(path, 0o600)
+	ln, err = Listen(path, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
