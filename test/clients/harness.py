@@ -12,6 +12,7 @@ test that fails there is wrong, or states a difference by design (is_holdfast).
 import contextlib
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 HOST = '127.0.0.1'
 ORIGINALS = 'originals'
+PORTS = 12000, 32000
 START_SECONDS = 20  # to wait for a server to be ready
 STOP_SECONDS = 10  # between SIGTERM and giving up on a clean stop
 LOG_BYTES = 20000  # of each server's log, shown after a failure
@@ -45,12 +47,20 @@ def build(directory):
 
 
 def free_ports(n):
-    """Returns n loopback TCP ports that nobody listens on, all different."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(n)]
-        for s in sockets:
-            s.bind((HOST, 0))
-        return [s.getsockname()[1] for s in sockets]
+    """Returns n loopback TCP ports that nobody listens on, all different.
+
+    They lie below the ports that the kernel gives to outgoing connections, or a client could have taken one before the
+    server starts, or while it is down.
+    """
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(*PORTS)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((HOST, port))
+            if port not in ports:
+                ports.append(port)
+    return ports
 
 
 def until(condition, seconds=5, what='the condition'):

@@ -53,10 +53,6 @@ class Tools(ClientTest):
         output('memcflush', SERVERS)
         self.fails('memcexist', SERVERS, self.key)
 
-    def test_dump_names_the_keys(self):
-        output('memccp', SERVERS, self.path)
-        self.assertIn(self.key, output('memcdump', SERVERS).split())
-
     def test_load(self):
         shown = output('memcslap', SERVERS, '--concurrency=4', '--execute-number=500', '--test=get')
         self.assertNotRegex(shown, '(?i)error|fail')
