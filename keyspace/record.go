@@ -205,6 +205,7 @@ func (s *State) appendHead(b []byte) []byte {
 		b = append(b, only, byte(f.cl))
 	}
 	ids := make([]uint64, 0, len(s.origins))
+	//rooms:any-order they are sorted
 	for id := range s.origins {
 		ids = append(ids, id)
 	}

@@ -25,6 +25,8 @@ type State struct {
 	noTrees []uint32
 	snap    *Snapshot
 
+	compacted uint64 // ops when compact last ran
+
 	index   uint64
 	stamp   int64
 	now     int64 // stamp in whole Unix ms: what ends at or before it is dead
@@ -105,12 +107,11 @@ func (s *State) Apply(e *Entry, to Results) Outcome {
 		panic("keyspace: an entry with an older index or stamp than the state")
 	}
 	s.index, s.stamp, s.now = e.Index, e.Stamp, e.Stamp/ms
-	before := s.ops
+	s.compact(compactEach * int(1+s.ops-s.compacted)) // first, so that the last result stays valid until the next entry
+	s.compacted = s.ops
 	s.flushScheduled()
 	s.expire()
-	out := s.carryOut(e, to)
-	s.compact(compactEach * int(1+s.ops-before))
-	return out
+	return s.carryOut(e, to)
 }
 
 func (s *State) carryOut(e *Entry, to Results) Outcome {
