@@ -401,3 +401,117 @@ func TestLongLines(t *testing.T) {
 		}
 	}
 }
+
+func TestStats(t *testing.T) {
+	c := newClient(Config{Product: "holdfast 1.2.3", Host: facts{PID: 42, Connections: 3, TotalConnections: 9, MaxConnections: 5000, Accepting: true, BytesRead: 77}})
+	c.send(lines("set a 0 0 1\n1\nget a b\nincr a 1\ndecr x 1\ntouch a 5\ntouch y 5\ndelete a\ndelete a\nflush_all\ncas a 0 0 1 1\n1\nset a 0 0 1 noreply\n1\ngat 5 a\n"))
+	c.e.Advance(90 * time.Second)
+	got := c.send("stats\r\n")
+	for _, want := range []string{"pid 42", "uptime 90", "version " + Compatible, "product holdfast 1.2.3", "curr_connections 3", "total_connections 9", "cmd_get 2", "get_hits 1", "get_misses 1",
+		"cmd_set 3", "cmd_flush 1", "incr_hits 1", "decr_misses 1", "touch_hits 2", "touch_misses 1", "delete_hits 1", "delete_misses 1", "cas_misses 1", "accepting_conns 1", "bytes_read 77"} {
+		if !strings.Contains(got, "STAT "+want+"\r\n") {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, name := range exported {
+		if !strings.Contains(got, "STAT "+name+" ") {
+			t.Errorf("memcached_exporter finds no %s", name)
+		}
+	}
+	if got := c.send("stats reset\r\n"); got != "RESET\r\n" {
+		t.Errorf("reset: %q", got)
+	}
+	if got := c.send("stats\r\n"); !strings.Contains(got, "STAT get_hits 0\r\n") || !strings.Contains(got, "STAT cmd_set 0\r\n") {
+		t.Errorf("after the reset:\n%s", got)
+	}
+	for _, about := range []string{"settings", "items", "slabs", "sizes", "conns"} {
+		got := c.send("stats " + about + "\r\n")
+		for _, line := range strings.Split(strings.TrimSuffix(got, "END\r\n"), "\r\n") {
+			if line != "" && len(strings.Fields(line)) < 3 {
+				t.Errorf("stats %s: the line %q has no value", about, line)
+			}
+		}
+		if !strings.HasSuffix(got, "END\r\n") {
+			t.Errorf("stats %s: %q", about, got)
+		}
+	}
+}
+
+// exported are the statistics that memcached_exporter reads.
+var exported = strings.Fields(`version uptime time cmd_get cmd_set get_hits get_misses delete_hits delete_misses incr_hits incr_misses decr_hits decr_misses
+	cas_hits cas_misses cas_badval touch_hits touch_misses cmd_flush rusage_user rusage_system bytes limit_maxbytes curr_items total_items bytes_read
+	bytes_written curr_connections total_connections rejected_connections conn_yields listen_disabled_num evictions reclaimed store_too_large
+	store_no_memory lru_crawler_starts direct_reclaims crawler_items_checked crawler_reclaimed moves_to_cold moves_to_warm moves_within_lru
+	accepting_conns total_malloced max_connections`)
+
+type facts Facts
+
+func (f facts) Facts() Facts { return Facts(f) }
+
+func TestTable(t *testing.T) {
+	for i := range commands {
+		c := &commands[i]
+		kinds := 0
+		for _, set := range []bool{c.value != nil, c.store != nil, c.write != nil, c.conn != nil} {
+			if set {
+				kinds++
+			}
+		}
+		if kinds != 1 || (c.store != nil || c.write != nil) != (c.reply != nil) {
+			t.Errorf("%s is of %d kinds, or without a reply", c.name, kinds)
+		}
+		if c.needed == "" || lookup([]byte(c.name)) != c || c.max > maxArgs {
+			t.Errorf("%s: nobody needs it, it cannot be found, or it takes more than %d arguments", c.name, maxArgs)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteCommands(&b); err != nil || strings.Count(b.String(), "\n") != len(commands)+2 {
+		t.Errorf("%v, wrote\n%s", err, b.String())
+	}
+}
+
+// fixedEngine answers every read with the same result at once, and writes when it is told to, with nothing in between.
+type fixedEngine struct {
+	engine.Engine
+	res   op.Result
+	owing engine.Writer
+}
+
+func (f *fixedEngine) Read(r op.Read, s engine.Reader) bool {
+	if many, ok := r.(*op.GetMany); ok {
+		f.res.List = f.res.List[:0]
+		for range many.Keys {
+			*f.res.Next() = op.Result{Value: fixedValue, Flags: 1}
+		}
+	}
+	f.res.Value = fixedValue
+	s.Show(&f.res)
+	return true
+}
+
+func (f *fixedEngine) Write(_ op.Write, s engine.Writer) { f.owing = s }
+
+func (f *fixedEngine) answer() {
+	if f.owing != nil {
+		f.owing.Done(&f.res, nil)
+		f.owing = nil
+	}
+}
+
+var fixedValue = make([]byte, 100)
+
+func TestHotPathAllocatesNothing(t *testing.T) {
+	e := &fixedEngine{Engine: enginetest.New()}
+	s := New(Config{}).Session(e, &client{})
+	out := make([]byte, 0, 64<<10)
+	for _, request := range []string{"get a\r\n", "gets a b c\r\n", "set a 0 300 5\r\nvalue\r\n", "set a 0 300 5 noreply\r\nvalue\r\n", "delete a\r\n", "incr a 5\r\n", "touch a 5\r\n", "cas a 0 0 1 99\r\n1\r\n", "bogus\r\n", "version\r\n"} {
+		in := []byte(request)
+		if n := testing.AllocsPerRun(1000, func() {
+			s.Process(in, out)
+			e.answer()
+			s.Process(nil, out)
+		}); n != 0 {
+			t.Errorf("%q allocates %v times", request, n)
+		}
+	}
+}

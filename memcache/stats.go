@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -96,7 +97,7 @@ func (s *Session) statsGeneral() {
 	s.stat("uptime", max(0, (st.Now-st.Started)/int64(time.Second)))
 	s.stat("time", st.Now/int64(time.Second))
 	s.stat("version", Compatible)
-	s.stat("product", d.conf.Product)
+	s.stat("product", cmp.Or(d.conf.Product, "holdfast"))
 	s.stat("pointer_size", 64)
 	s.stat("rusage_user", seconds(f.UserTime))
 	s.stat("rusage_system", seconds(f.SystemTime))
@@ -108,7 +109,7 @@ func (s *Session) statsGeneral() {
 	s.statsCommands(&n)
 	s.stat("bytes_read", f.BytesRead)
 	s.stat("bytes_written", f.BytesWritten)
-	s.stat("limit_maxbytes", limit(st.Memory.Budget, st.Limit))
+	s.stat("limit_maxbytes", cmp.Or(st.Memory.Budget, st.Limit))
 	s.stat("accepting_conns", bit(f.Accepting))
 	s.stat("listen_disabled_num", f.ListenDisabled)
 	s.stat("time_in_listen_disabled_us", 0)
@@ -126,14 +127,6 @@ func (s *Session) statsGeneral() {
 		"moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims", "lru_bumps_dropped"} {
 		s.stat(name, 0)
 	}
-}
-
-// limit is the memory that there may be: what entries may take, or the setting where that is not known yet.
-func limit(budget, setting uint64) uint64 {
-	if budget != 0 {
-		return budget
-	}
-	return setting
 }
 
 func (s *Session) statsCommands(n *tally) {
@@ -164,11 +157,11 @@ func (s *Session) statsCommands(n *tally) {
 func (s *Session) statsSettings() {
 	d := s.w.d
 	st, f := s.w.e.Status(), d.facts()
-	s.stat("maxbytes", limit(st.Memory.Budget, st.Limit))
+	s.stat("maxbytes", cmp.Or(st.Memory.Budget, st.Limit))
 	s.stat("maxconns", f.MaxConnections)
 	s.stat("tcpport", f.Port)
 	s.stat("udpport", 0)
-	s.stat("inter", f.Interface)
+	s.stat("inter", cmp.Or(f.Interface, "NULL"))
 	s.stat("verbosity", 0)
 	s.stat("oldest", 0)
 	s.stat("evictions", "on")

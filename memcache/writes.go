@@ -177,12 +177,15 @@ func writeTouch(w *worker, a [][]byte) (op.Write, string) {
 }
 
 func replyTouched(n *counters, out []byte, r *op.Result) []byte {
-	if !r.Found {
+	switch r.Status {
+	case op.OK:
+		n.add(touchHits)
+		return append(out, "TOUCHED\r\n"...)
+	case op.Missing:
 		n.add(touchMisses)
 		return append(out, "NOT_FOUND\r\n"...)
 	}
-	n.add(touchHits)
-	return append(out, "TOUCHED\r\n"...)
+	return refusal(n, out, r)
 }
 
 func writeFlush(w *worker, a [][]byte) (op.Write, string) {

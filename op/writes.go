@@ -78,10 +78,9 @@ const (
 	ExpireLT                        // only earlier
 )
 
-// Expire changes the deadline of a key; Life Forever removes it (PERSIST). Int is 1 if it was changed, and 0 if the key is
-// missing, Cond kept it, or there was nothing to remove; Found says whether it is there. It changes the version only as Redis's WATCH sees it:
-// when it changed something.
-// Fetch also returns the value with Flags and Version, as Get does (GETEX, gat).
+// Expire changes the deadline of a key; Life Forever removes it (PERSIST). Missing when there is no such key, otherwise OK, and Int is 1 if the
+// deadline was changed and 0 if Cond kept it or there was nothing to remove. It changes the version only as Redis's WATCH sees it: when it
+// changed something. Fetch also returns the value with Flags and Version, as Get does (GETEX, gat).
 type Expire struct {
 	Key   Key
 	Life  Life
