@@ -301,6 +301,12 @@ func (r *Replica) change(e *pb.Entry) {
 	}
 }
 
+// Applied is the index up to which the state is applied.
+func (r *Replica) Applied() uint64 { return r.applied }
+
+// Busy says whether an entry is appended and not yet applied.
+func (r *Replica) Busy() bool { return r.log.last() > r.applied }
+
 // Commit is the newest index known to be committed. Written beside entries it lets Recover apply early.
 func (r *Replica) Commit() uint64 { return r.commit }
 

@@ -1,0 +1,70 @@
+package cluster
+
+import (
+	"holdfast/engine"
+	"holdfast/op"
+	"holdfast/replica"
+)
+
+// batch is a replica.Batch and those who wait for it.
+type batch struct {
+	replica.Batch
+	node     *Node
+	door     *Door // whose it is; nil for the node's own
+	writers  []engine.Writer
+	results  []op.Result
+	arena    []byte // what the results' values refer to; a full one is left to them and a new one begun
+	err      error  // in place of results
+	since    int64  // when it was handed in, own clock
+	then     func() // for the node's own: called under Node.mu when it is applied
+	answered bool   // its writers got an error already: what comes of it interests nobody
+}
+
+var _ replica.Sink = (*batch)(nil)
+
+// Result copies r, which is valid during the call only.
+func (b *batch) Result(r *op.Result) {
+	if b.answered {
+		return
+	}
+	b.results = append(b.results, b.copy(r))
+}
+
+func (b *batch) copy(r *op.Result) op.Result {
+	c := *r
+	if len(r.Value) > 0 {
+		if cap(b.arena)-len(b.arena) < len(r.Value) {
+			b.arena = make([]byte, 0, max(2*cap(b.arena), len(r.Value), 1024))
+		}
+		at := len(b.arena)
+		b.arena = append(b.arena, r.Value...)
+		c.Value = b.arena[at:len(b.arena):len(b.arena)]
+	}
+	if len(r.List) > 0 {
+		c.List = make([]op.Result, len(r.List))
+		for i := range r.List {
+			c.List[i] = b.copy(&r.List[i])
+		}
+	}
+	return c
+}
+
+// Done comes when the batch is applied. Node.mu is held.
+func (b *batch) Done() { b.node.finish(b) }
+
+// deliver tells the writers, on the worker's goroutine.
+func (b *batch) deliver() {
+	if b.answered {
+		return
+	}
+	if b.err == nil && len(b.results) != len(b.writers) {
+		panic("cluster: a batch has not a result for each op")
+	}
+	for i, w := range b.writers {
+		if b.err != nil {
+			w.Done(new(op.Result), b.err)
+		} else {
+			w.Done(&b.results[i], nil)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"holdfast/op"
+)
+
+type nobody struct{}
+
+func (nobody) Done(*op.Result, error) {}
+func (nobody) Show(*op.Result)        {}
+func (nobody) Wake()                  {}
+func (nobody) Refuse(error)           {}
+
+func BenchmarkSet(b *testing.B) {
+	for _, d := range []Durability{Second, Memory, Always} {
+		for _, batch := range []int{1, 5, 50} {
+			b.Run(fmt.Sprintf("%s/batch %d", d, batch), func(b *testing.B) {
+				n, err := Start(Config{Dir: b.TempDir(), Durability: d, Logger: quiet(), SnapshotAfter: 1 << 40})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer n.Close()
+				w := newWorker(n)
+				value := make([]byte, 1024)
+				keys := make([][]byte, 10000)
+				for i := range keys {
+					keys[i] = fmt.Appendf(nil, "key:%036d", i)
+				}
+				var s op.Set
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					for range batch {
+						s = op.Set{Key: op.Key{Name: keys[i%len(keys)]}, Value: value, Life: op.Life{Kind: op.In, Ms: 600000}}
+						w.Write(&s, nobody{})
+						i++
+					}
+					w.Flush()
+					if d == Always {
+						<-w.woken
+						w.Flush()
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/set")
+			})
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	n, err := Start(Config{Durability: Memory, Logger: quiet()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.Close()
+	w := newWorker(n)
+	w.write(setIn("a", string(make([]byte, 1024)), 600000))
+	g := &op.Get{Key: name("a")}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Read(g, nobody{})
+	}
+}

@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"sync/atomic"
+
+	"holdfast/keyspace"
+	"holdfast/op"
+	"holdfast/replica"
+)
+
+// Eviction begins when the entries take more than highWater of the budget and ends below lowWater; above fullWater every pass of a writer makes
+// more room than it takes. In hundredths.
+const (
+	lowWater  = 85
+	highWater = 88
+	fullWater = 92
+)
+
+const (
+	victims   = 64  // keys of one Evict
+	lookAt    = 128 // candidates looked at in one go
+	lookTries = 8   // goes for one Evict
+
+	roundsPerPass = 4 // Evicts that one pass of a writer carries out at most
+)
+
+// marks says which keys were read since eviction last came by: a bit for many keys each, by their hash. It is not part of the state.
+type marks struct {
+	bits []atomic.Uint32
+}
+
+// newMarks has about a bit for each KiB of limit.
+func newMarks(limit uint64) *marks {
+	n := uint64(1 << 16)
+	for n < limit>>8 && n < 1<<24 {
+		n <<= 1
+	}
+	return &marks{make([]atomic.Uint32, n/32)}
+}
+
+func (m *marks) at(hash uint64) (*atomic.Uint32, uint32) {
+	i := (hash ^ hash>>32) & uint64(len(m.bits)*32-1)
+	return &m.bits[i/32], 1 << (i % 32)
+}
+
+// set marks; it loads first, so that keys read again and again cost no exclusive cache line.
+func (m *marks) set(hash uint64) {
+	if w, bit := m.at(hash); w.Load()&bit == 0 {
+		w.Or(bit)
+	}
+}
+
+// take clears a mark and says whether it was set.
+func (m *marks) take(hash uint64) bool {
+	w, bit := m.at(hash)
+	return w.Load()&bit != 0 && w.And(^bit)&bit != 0
+}
+
+// evictor picks what has to go (design 3.7). Guarded by Node.mu.
+type evictor struct {
+	cursor  [op.Classes]uint64
+	active  bool // between high and low water
+	flying  bool // an Evict is on its way
+	found   []keyspace.Candidate
+	victims []op.Guard
+}
+
+// evict proposes one Evict if there should be one, and says whether it did. Caller holds mu.
+func (n *Node) evict() bool {
+	e := &n.evictor
+	m := n.state.Memory()
+	if m.Budget == 0 || e.flying {
+		return false
+	}
+	switch share := m.Used / (m.Budget/100 + 1); {
+	case share < lowWater:
+		e.active = false
+	case share >= highWater:
+		e.active = true
+	}
+	if !e.active || !n.pick() {
+		return false
+	}
+	b := &batch{node: n, then: func() { e.flying = false }}
+	b.Batch = replica.Batch{Ops: (&op.Evict{Victims: e.victims}).Append(nil), Sink: b}
+	e.flying = true
+	n.submit(b)
+	return true
+}
+
+// pick fills victims with keys that nobody used since it last came by, of the lowest class that has some.
+func (n *Node) pick() bool {
+	e := &n.evictor
+	e.victims = e.victims[:0]
+	for _, class := range []op.Class{op.Cache, op.Token} {
+		wrapped := 0
+		for try := 0; try < lookTries && wrapped < 2 && len(e.victims) < victims; try++ {
+			e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], lookAt, class, e.found[:0])
+			for _, c := range e.found {
+				if !n.used.take(c.Mark) {
+					e.victims = append(e.victims, c.Guard)
+				}
+			}
+			if e.cursor[class] == 0 {
+				wrapped++
+			}
+		}
+		if len(e.victims) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// crowded says whether writers must make room themselves. Caller holds mu.
+func (n *Node) crowded() bool {
+	m := n.state.Memory()
+	return m.Budget > 0 && m.Used/(m.Budget/100+1) >= fullWater
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package cluster
+
+import (
+	"os"
+	"syscall"
+)
+
+func bootID() uint64 { return 0 }
+
+func resident() uint64 { return 0 }
+
+func writeBack(f *os.File, offset, n int64) {}
+
+func lockFile(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
