@@ -1,0 +1,170 @@
+package redis
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"sync"
+	"sync/atomic"
+
+	"holdfast/engine"
+)
+
+// Config is what the dialect is told by the wiring.
+type Config struct {
+	// Password of the user "default". Empty: that user needs none, unless there are Users.
+	Password string
+	// Users are further user names with their passwords. A name is accepted only if it stands here, or is "default".
+	Users map[string]string
+	// Masters are the names that the Sentinel facade answers for. Nil: mymaster, kolla and pifpaf.
+	Masters []string
+	// Version of the product, for INFO.
+	Version string
+	// Host tells about the server around the dialect. Nil: nothing is known.
+	Host Host
+}
+
+// Refusal is what a client reads that finds too many others connected.
+const Refusal = "-ERR max number of clients reached\r\n"
+
+// Host tells about the server around the dialect. Any goroutine calls it.
+type Host interface{ Facts() Facts }
+
+// Facts is what INFO, CONFIG and the Sentinel facade say of the server.
+type Facts struct {
+	Port                int
+	PID                 int
+	RunID               string // 40 hex digits, new at every start
+	OS                  string
+	Executable          string
+	ConfigFile          string
+	Clients, MaxClients int
+	Accepted, Rejected  uint64 // connections since the start
+	Input, Output       uint64 // bytes since the start
+	UserCPU, SystemCPU  float64
+}
+
+// Conn is what a session needs of its connection.
+type Conn interface {
+	Wake() // makes the server call Process; from any goroutine
+	ID() uint64
+	RemoteAddr() string
+	LocalAddr() string
+}
+
+// Dialect makes the sessions of a server. Safe for concurrent use.
+type Dialect struct {
+	conf    Config
+	scripts *scripts
+
+	mu       sync.Mutex              // guards the two below
+	desks    map[engine.Engine]*desk // one for each worker
+	sessions map[uint64]*Session     // by connection id
+}
+
+// desk is what the sessions of one worker share: only that worker touches it, but for the counters.
+type desk struct {
+	ops   ops
+	bench bench
+	stats
+}
+
+// stats counts what a worker did. The worker adds; anybody reads.
+type stats struct{ commands, hits, misses, errors atomic.Uint64 }
+
+// New makes a dialect.
+func New(c Config) *Dialect {
+	if c.Masters == nil {
+		c.Masters = []string{"mymaster", "kolla", "pifpaf"}
+	}
+	return &Dialect{
+		conf: c, scripts: newScripts(),
+		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
+	}
+}
+
+// Close ends the scripts that run and waits for them. The sessions must be closed already.
+func (d *Dialect) Close() { d.scripts.close() }
+
+// Session makes the session of a new connection. e is the engine of the connection's worker, on which all calls of the session must come.
+func (d *Dialect) Session(e engine.Engine, c Conn) *Session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dk := d.desks[e]
+	if dk == nil {
+		dk = &desk{}
+		d.desks[e] = dk
+	}
+	s := &Session{d: d, e: e, conn: c, desk: dk}
+	s.reset()
+	d.sessions[c.ID()] = s
+	return s
+}
+
+func (d *Dialect) forget(s *Session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.sessions, s.conn.ID())
+}
+
+// others calls visit for each session, in no order.
+func (d *Dialect) each(visit func(*Session)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.sessions {
+		visit(s)
+	}
+}
+
+// total sums up what the workers counted.
+func (d *Dialect) total() (commands, hits, misses, errors uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dk := range d.desks {
+		commands += dk.commands.Load()
+		hits += dk.hits.Load()
+		misses += dk.misses.Load()
+		errors += dk.errors.Load()
+	}
+	return commands, hits, misses, errors
+}
+
+func (d *Dialect) facts() Facts {
+	if d.conf.Host == nil {
+		return Facts{}
+	}
+	return d.conf.Host.Facts()
+}
+
+// open says whether anybody may do anything: no password is configured.
+func (d *Dialect) open() bool { return d.conf.Password == "" && len(d.conf.Users) == 0 }
+
+const (
+	defaultUser  = "default"
+	errWrongPass = failure("WRONGPASS invalid username-password pair or user is disabled.")
+	errNoPass    = failure("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
+)
+
+// admits says whether the password is that of the user. It takes the same time for every wrong password.
+func (d *Dialect) admits(user, password []byte) bool {
+	want, known := d.conf.Users[string(user)]
+	if string(user) == defaultUser {
+		if d.open() {
+			return true
+		}
+		want, known = d.conf.Password, d.conf.Password != ""
+	}
+	a, b := sha256.Sum256(password), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && known
+}
+
+// resetStats begins counting anew.
+func (d *Dialect) resetStats() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dk := range d.desks {
+		dk.commands.Store(0)
+		dk.hits.Store(0)
+		dk.misses.Store(0)
+		dk.errors.Store(0)
+	}
+}

@@ -1,0 +1,224 @@
+package redis
+
+import (
+	"fmt"
+	"strings"
+
+	"holdfast/engine"
+	"holdfast/op"
+)
+
+// redisVersion is the version that clients compare with: exactly three integers, or redis-py and tooz stumble.
+const redisVersion = "7.2.4"
+
+// section is a part of INFO.
+type section struct {
+	name  string
+	usual bool // also without being asked for by name
+	write func(i *infoText)
+}
+
+var sections = []section{
+	{"Server", true, infoServer},
+	{"Clients", true, infoClients},
+	{"Memory", true, infoMemory},
+	{"Persistence", true, infoPersistence},
+	{"Stats", true, infoStats},
+	{"Replication", true, infoReplication},
+	{"CPU", true, infoCPU},
+	{"Holdfast", true, infoHoldfast},
+	{"Cluster", true, infoCluster},
+	{"Keyspace", true, infoKeyspace},
+}
+
+// infoText is an INFO being written, with what it is about.
+type infoText struct {
+	strings.Builder
+	s      *Session
+	facts  Facts
+	status engine.Status
+}
+
+func (i *infoText) line(name string, value any) {
+	fmt.Fprintf(i, "%s:%v\r\n", name, value)
+}
+
+func info(s *Session, q *request, b []byte) []byte {
+	i := &infoText{s: s, facts: s.d.facts(), status: s.e.Status()}
+	for _, sec := range sections {
+		if !sec.wanted(q.args[1:]) {
+			continue
+		}
+		if i.Len() > 0 {
+			i.WriteString("\r\n")
+		}
+		i.WriteString("# " + sec.name + "\r\n")
+		sec.write(i)
+	}
+	return s.v.Verbatim(b, "txt", i.String())
+}
+
+func (sec *section) wanted(names [][]byte) bool {
+	for _, n := range names {
+		if is(n, strings.ToLower(sec.name)) || is(n, "all") || is(n, "everything") || is(n, "default") && sec.usual {
+			return true
+		}
+	}
+	return len(names) == 0 && sec.usual
+}
+
+func infoServer(i *infoText) {
+	i.line("redis_version", redisVersion)
+	i.line("server_name", "holdfast")
+	i.line("holdfast_version", i.s.d.conf.Version)
+	i.line("redis_mode", "standalone")
+	i.line("os", i.facts.OS)
+	i.line("arch_bits", 64)
+	i.line("process_id", i.facts.PID)
+	i.line("run_id", i.facts.RunID)
+	i.line("tcp_port", i.facts.Port)
+	i.line("server_time_usec", i.status.Now/1000)
+	up := max(i.status.Now-i.status.Started, 0) / 1e9
+	i.line("uptime_in_seconds", up)
+	i.line("uptime_in_days", up/86400)
+	i.line("hz", 10)
+	i.line("executable", i.facts.Executable)
+	i.line("config_file", i.facts.ConfigFile)
+}
+
+func infoClients(i *infoText) {
+	i.line("connected_clients", i.facts.Clients)
+	i.line("cluster_connections", 0)
+	i.line("maxclients", i.facts.MaxClients)
+	i.line("blocked_clients", 0)
+	i.line("tracking_clients", 0)
+}
+
+func infoMemory(i *infoText) {
+	m := &i.status.Memory
+	i.line("used_memory", m.Used)
+	i.line("used_memory_human", human(m.Used))
+	i.line("used_memory_rss", i.status.Resident)
+	i.line("used_memory_rss_human", human(i.status.Resident))
+	i.line("used_memory_peak", m.Used)
+	i.line("used_memory_peak_human", human(m.Used))
+	i.line("used_memory_dataset", m.Used)
+	i.line("used_memory_lua", 0)
+	n, size := i.s.d.scripts.cached()
+	i.line("number_of_cached_scripts", n)
+	i.line("used_memory_scripts", size)
+	i.line("maxmemory", m.Budget)
+	i.line("maxmemory_human", human(m.Budget))
+	i.line("maxmemory_policy", "allkeys-lru")
+	i.line("mem_fragmentation_ratio", "1.00")
+	i.line("memory_limit", i.status.Limit)
+}
+
+func human(n uint64) string {
+	const units = "BKMGTP"
+	f, u := float64(n), 0
+	for f >= 1024 && u < len(units)-1 {
+		f, u = f/1024, u+1
+	}
+	if u == 0 {
+		return fmt.Sprintf("%dB", n)
+	}
+	return fmt.Sprintf("%.2f%c", f, units[u])
+}
+
+func infoPersistence(i *infoText) {
+	loading := 0
+	if !i.status.Ready {
+		loading = 1
+	}
+	aof := 1
+	if i.status.Durable == "memory" {
+		aof = 0
+	}
+	i.line("loading", loading)
+	i.line("async_loading", 0)
+	if loading == 1 {
+		i.line("loading_eta_seconds", 1)
+	}
+	i.line("rdb_changes_since_last_save", 0)
+	i.line("rdb_bgsave_in_progress", 0)
+	i.line("rdb_last_save_time", max(i.status.SnapTime, i.status.Started)/1e9)
+	i.line("rdb_last_bgsave_status", "ok")
+	i.line("aof_enabled", aof)
+	i.line("aof_rewrite_in_progress", 0)
+	i.line("aof_last_bgrewrite_status", "ok")
+	i.line("aof_last_write_status", "ok")
+	i.line("aof_current_size", i.status.LogBytes)
+}
+
+func infoStats(i *infoText) {
+	commands, hits, misses, errors := i.s.d.total()
+	i.line("total_connections_received", i.facts.Accepted)
+	i.line("total_commands_processed", commands)
+	i.line("instantaneous_ops_per_sec", 0)
+	i.line("total_net_input_bytes", i.facts.Input)
+	i.line("total_net_output_bytes", i.facts.Output)
+	i.line("rejected_connections", i.facts.Rejected)
+	i.line("sync_full", 0)
+	i.line("expired_keys", i.status.Memory.Expired)
+	i.line("evicted_keys", i.status.Memory.Evicted)
+	i.line("keyspace_hits", hits)
+	i.line("keyspace_misses", misses)
+	i.line("pubsub_channels", 0)
+	i.line("pubsub_patterns", 0)
+	i.line("latest_fork_usec", 0)
+	i.line("total_error_replies", errors)
+}
+
+// infoReplication says what makes every health check happy: any controller is a good master.
+func infoReplication(i *infoText) {
+	i.line("role", "master")
+	i.line("connected_slaves", 0)
+	i.line("slave_priority", 100)
+	i.line("master_failover_state", "no-failover")
+	i.line("master_replid", i.facts.RunID)
+	i.line("master_replid2", strings.Repeat("0", 40))
+	i.line("master_repl_offset", i.status.Applied)
+	i.line("second_repl_offset", -1)
+	i.line("repl_backlog_active", 0)
+}
+
+func infoCPU(i *infoText) {
+	i.line("used_cpu_sys", fmt.Sprintf("%.6f", i.facts.SystemCPU))
+	i.line("used_cpu_user", fmt.Sprintf("%.6f", i.facts.UserCPU))
+}
+
+// infoHoldfast is what Redis has no field for.
+func infoHoldfast(i *infoText) {
+	st := &i.status
+	i.line("holdfast_role", st.Role)
+	i.line("holdfast_leader", st.Leader)
+	i.line("holdfast_members", st.Members)
+	i.line("holdfast_missing", strings.Join(st.Missing, ","))
+	i.line("holdfast_quorum", b2i(st.Quorum))
+	i.line("holdfast_term", st.Term)
+	i.line("holdfast_commit", st.Commit)
+	i.line("holdfast_applied", st.Applied)
+	i.line("holdfast_durability", st.Durable)
+	i.line("holdfast_refused_writes", st.Memory.Refused)
+	for c, stat := range st.Memory.Class {
+		i.line("holdfast_class_"+op.Class(c).String(), fmt.Sprintf("keys=%d,bytes=%d", stat.Keys, stat.Bytes))
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func infoCluster(i *infoText) { i.line("cluster_enabled", 0) }
+
+func infoKeyspace(i *infoText) {
+	for n, sp := range i.status.Memory.Space[:op.Memcache] {
+		if sp.Keys > 0 {
+			i.line(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", sp.Keys, sp.Mortal))
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"strings"
+
+	"holdfast/op"
+	"holdfast/resp"
+)
+
+var introspection = []Command{
+	{Name: "count", Arity: 2, Flags: Loading, Needed: "tools", conn: commandCount},
+	{Name: "info", Arity: -2, Flags: Loading, Needed: "go-redis cluster clients", conn: commandInfo},
+	{Name: "docs", Arity: -2, Flags: Loading, Needed: "redis-cli at its start", conn: commandDocs},
+	{Name: "list", Arity: -2, Flags: Loading, Needed: "tools", conn: commandList},
+	{Name: "getkeys", Arity: -4, Flags: Loading, Needed: "tools", conn: commandGetKeys},
+	{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("COMMAND", "(no subcommand)", "COUNT", "LIST", "INFO [<command-name> ...]",
+		"DOCS [<command-name> ...]", "GETKEYS <full-command>")},
+}
+
+func commandCount(_ *Session, _ *request, b []byte) []byte {
+	return resp.Integer(b, int64(len(table.rows)))
+}
+
+func commandAll(s *Session, _ *request, b []byte) []byte {
+	b = resp.Array(b, len(table.rows))
+	for _, row := range table.rows {
+		b = row.info(b, s.v)
+	}
+	return b
+}
+
+func commandInfo(s *Session, q *request, b []byte) []byte {
+	if len(q.args) == 2 {
+		return commandAll(s, q, b)
+	}
+	b = resp.Array(b, len(q.args)-2)
+	for _, name := range q.args[2:] {
+		row := named(name)
+		if row == nil {
+			b = s.v.Null(b)
+			continue
+		}
+		b = row.info(b, s.v)
+	}
+	return b
+}
+
+// named finds the row of a full name such as "get" or "client|id".
+func named(name []byte) *Command {
+	container, sub, split := strings.Cut(string(name), "|")
+	row := table.find([]byte(container))
+	if row == nil || !split {
+		return row
+	}
+	return row.sub([]byte(sub))
+}
+
+// info writes what COMMAND says of a row: ten elements, of which tips and key specifications are left empty.
+func (c *Command) info(b []byte, v resp.Version) []byte {
+	b = resp.Array(b, 10)
+	b = resp.Bulk(b, c.Name)
+	b = resp.Integer(b, int64(c.Arity))
+	var flags []string
+	for i, name := range flagNames {
+		if c.Flags&(1<<i) != 0 && name != "" {
+			flags = append(flags, name)
+		}
+	}
+	b = simples(b, v, flags)
+	b = resp.Integer(b, int64(c.Keys.First))
+	b = resp.Integer(b, int64(c.Keys.Last))
+	b = resp.Integer(b, int64(c.Keys.Step))
+	b = simples(b, v, c.categories())
+	b = v.Set(v.Set(b, 0), 0)
+	b = resp.Array(b, len(c.subs))
+	for i := range c.subs {
+		b = c.subs[i].info(b, v)
+	}
+	return b
+}
+
+// categories are those of Redis's access lists.
+func (c *Command) categories() []string {
+	list := []string{"@" + c.Group}
+	if c.Flags&ReadOnly != 0 {
+		list = append(list, "@read")
+	}
+	if c.Flags&Write != 0 {
+		list = append(list, "@write")
+	}
+	if c.Flags&Admin != 0 {
+		list = append(list, "@admin", "@dangerous")
+	}
+	if c.Flags&Fast != 0 {
+		return append(list, "@fast")
+	}
+	return append(list, "@slow")
+}
+
+func simples(b []byte, v resp.Version, list []string) []byte {
+	b = v.Set(b, len(list))
+	for _, s := range list {
+		b = resp.Simple(b, s)
+	}
+	return b
+}
+
+func commandDocs(s *Session, q *request, b []byte) []byte {
+	rows := table.rows
+	if len(q.args) > 2 {
+		rows = nil
+		for _, name := range q.args[2:] {
+			if row := named(name); row != nil {
+				rows = append(rows, row)
+			}
+		}
+	}
+	b = s.v.Map(b, len(rows))
+	for _, row := range rows {
+		b = row.docs(resp.Bulk(b, row.Name), s.v)
+	}
+	return b
+}
+
+func (c *Command) docs(b []byte, v resp.Version) []byte {
+	n := 3
+	if c.subs != nil {
+		n++
+	}
+	b = v.Map(b, n)
+	b = pair(b, "summary", "Needed by "+c.Needed)
+	b = pair(b, "since", "1.0.0")
+	b = pair(b, "group", c.Group)
+	if c.subs != nil {
+		b = v.Map(resp.Bulk(b, "subcommands"), len(c.subs))
+		for i := range c.subs {
+			b = c.subs[i].docs(resp.Bulk(b, c.subs[i].Name), v)
+		}
+	}
+	return b
+}
+
+func commandList(s *Session, q *request, b []byte) []byte {
+	var keep func(c *Command) bool
+	switch {
+	case len(q.args) == 2:
+		keep = func(*Command) bool { return true }
+	case len(q.args) == 5 && is(q.args[2], "filterby") && is(q.args[3], "pattern"):
+		keep = func(c *Command) bool { return op.Match([]byte(strings.ToLower(string(q.args[4]))), []byte(c.Name)) }
+	case len(q.args) == 5 && is(q.args[2], "filterby") && is(q.args[3], "module"):
+		keep = func(*Command) bool { return false }
+	case len(q.args) == 5 && is(q.args[2], "filterby") && is(q.args[3], "aclcat"):
+		keep = func(c *Command) bool {
+			for _, name := range c.categories() {
+				if is(q.args[4], name[1:]) {
+					return true
+				}
+			}
+			return false
+		}
+	default:
+		return resp.Err(b, string(errSyntax))
+	}
+	var names []string
+	for _, row := range table.rows {
+		if keep(row) {
+			names = append(names, row.Name)
+		}
+	}
+	b = s.v.Set(b, len(names))
+	for _, n := range names {
+		b = resp.Bulk(b, n)
+	}
+	return b
+}
+
+func commandGetKeys(_ *Session, q *request, b []byte) []byte {
+	args := q.args[2:]
+	row, err := lookup(args)
+	switch {
+	case row == nil:
+		return resp.Err(b, "ERR Invalid command specified")
+	case row.Keys.First == 0 && row.Flags&MovingKeys == 0:
+		return resp.Err(b, "ERR The command has no key arguments")
+	case err != nil:
+		return resp.Err(b, "ERR Invalid number of arguments specified for command")
+	}
+	keys := row.keysOf(args)
+	if keys == nil {
+		return resp.Err(b, "ERR Invalid arguments specified for command")
+	}
+	b = resp.Array(b, len(keys))
+	for _, k := range keys {
+		b = resp.Bulk(b, k)
+	}
+	return b
+}
+
+// keysOf picks the keys out of a request, nil if there are none.
+func (c *Command) keysOf(args [][]byte) [][]byte {
+	k := c.Keys
+	if c.Flags&MovingKeys != 0 { // EVAL script numkeys key...
+		n, ok := resp.Int(args[2])
+		if !ok || n < 1 || n > int64(len(args)-3) {
+			return nil
+		}
+		return args[3 : 3+n]
+	}
+	last := k.Last
+	if last < 0 {
+		last += len(args)
+	}
+	var keys [][]byte
+	for i := k.First; i <= last; i += k.Step {
+		keys = append(keys, args[i])
+	}
+	return keys
+}

@@ -1,0 +1,425 @@
+package redis
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"holdfast/engine"
+	"holdfast/op"
+	"holdfast/resp"
+)
+
+// Bounds of what one session may have under way.
+const (
+	maxPending      = 256     // writes handed to the engine and not done
+	maxPendingBytes = 1 << 20 // their arguments together, roughly
+	highWater       = 1 << 20 // bytes of replies, before the server must write some out
+)
+
+// Session is one connection: it takes requests in order, hands writes to the engine without waiting for each, and answers in order.
+//
+// Whatever is not a write waits until the session's own writes are done. A request that has to wait is left in the input and looked
+// at again after the Wake. All methods but Wake and Refuse come on the worker's goroutine.
+type Session struct {
+	d    *Dialect
+	e    engine.Engine
+	conn Conn
+	desk *desk
+
+	parser resp.Parser
+	req    request
+	client // who is at the other end, and what was agreed
+	face   atomic.Pointer[face]
+
+	out     []byte // the replies of this Process
+	done    []byte // replies of writes that were done meanwhile
+	pending queue  // writes handed to the engine, in order
+	shown   showing
+
+	watched []op.Guard // WATCH
+	multi   *multi     // the queue between MULTI and EXEC
+	work    *work      // what the session is busy with: EXEC or a computed command
+
+	waiting    bool          // a read waits for Wake
+	event      atomic.Uint32 // what came of it
+	turnedAway bool          // the read at the front of the input waited and was refused
+	hush       bool          // the present command is not to be answered
+	kill       atomic.Bool   // CLIENT KILL
+	closing    bool          // write out, then close
+	closed     atomic.Bool
+}
+
+// The events of a read that waits.
+const (
+	eventNone uint32 = iota
+	eventWoken
+	eventRefused
+)
+
+// client is what a connection agreed with its client; RESET makes it new.
+type client struct {
+	v                     resp.Version
+	space                 op.Space
+	user                  string // empty before AUTH
+	silence               silence
+	name, libName, libVer string
+}
+
+// face is what other sessions may see of this one. It is replaced, never changed.
+type face struct {
+	client
+	multi int // commands queued, -1 outside MULTI
+}
+
+// silence is what CLIENT REPLY has set.
+type silence uint8
+
+const (
+	speak    silence = iota
+	skipNext         // the next command is not answered
+	silent
+)
+
+// showing is what Show needs to turn the result of a read into a reply; without a row it keeps the versions that it sees.
+type showing struct {
+	row      *Command
+	form     uint8
+	versions []uint64
+}
+
+// pending is a write handed to the engine.
+type pending struct {
+	row   *Command
+	size  int32
+	form  uint8
+	v     resp.Version
+	quiet bool
+}
+
+// queue is the session's pending writes, oldest first.
+type queue struct {
+	list  []pending
+	head  int
+	bytes int
+}
+
+func (q *queue) empty() bool { return q.head == len(q.list) }
+func (q *queue) full() bool {
+	return len(q.list)-q.head >= maxPending || q.bytes >= maxPendingBytes
+}
+
+func (q *queue) push(p pending) {
+	if q.head > 0 && len(q.list) == cap(q.list) {
+		q.list = q.list[:copy(q.list, q.list[q.head:])]
+		q.head = 0
+	}
+	q.list = append(q.list, p)
+	q.bytes += int(p.size)
+}
+
+func (q *queue) pop() pending {
+	p := q.list[q.head]
+	q.head++
+	q.bytes -= int(p.size)
+	if q.empty() {
+		q.list, q.head = q.list[:0], 0
+	}
+	return p
+}
+
+// verdict is what came of looking at a request.
+type verdict uint8
+
+const (
+	taken  verdict = iota // carried out, or handed on
+	parked                // left in the input until a Wake
+)
+
+// Process implements the server's Session.
+func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
+	s.out = append(out, s.done...)
+	s.done = s.done[:0]
+	start := len(out)
+	commands := uint64(0)
+	for next = 1; ; {
+		if s.closing || s.kill.Load() {
+			next = -1
+			break
+		}
+		if s.waiting && !s.woken() || s.work != nil && !s.advance() {
+			next = 0
+			break
+		}
+		if s.closing {
+			continue
+		}
+		if len(s.out)-start >= highWater {
+			break
+		}
+		s.parser.Stranger = s.user == ""
+		n, need, err := s.parser.Next(in[used:])
+		if err != nil {
+			if !s.pending.empty() {
+				next = 0
+				break
+			}
+			s.violation(err)
+			continue
+		}
+		if n == 0 {
+			next = need
+			break
+		}
+		if len(s.parser.Args) > 0 {
+			if s.request() == parked {
+				next = 0
+				break
+			}
+			commands++
+		}
+		used += n
+		s.parser.Release()
+	}
+	if commands > 0 {
+		s.desk.commands.Add(commands)
+	}
+	reply, s.out = s.out, nil
+	return used, reply, next
+}
+
+// violation answers bytes that are no request.
+func (s *Session) violation(err error) {
+	if err.Error() != "" {
+		s.out = resp.Err(s.out, err.Error())
+	}
+	s.closing = true
+}
+
+// woken says whether the wait of a read is over; if it was refused, the request or work that waited is refused.
+func (s *Session) woken() bool {
+	switch s.event.Swap(eventNone) {
+	case eventNone:
+		return false
+	case eventRefused:
+		s.refused()
+	}
+	s.waiting = false
+	return true
+}
+
+// request carries out the request in s.parser.Args.
+func (s *Session) request() verdict {
+	q := &s.req
+	*q = request{args: s.parser.Args, space: s.space, ops: &s.desk.ops}
+	row, err := lookup(q.args)
+	if err == nil && s.user == "" && row.Flags&NoAuth == 0 {
+		err = errNoAuth
+	}
+	if s.multi != nil && (err != nil || row.Flags&Immediate == 0) {
+		return s.enqueue(row, err)
+	}
+	if err != nil && row != nil && row.Name == "exec" {
+		err = execAbort(err)
+	}
+	switch {
+	case err != nil:
+	case row.write != nil:
+		var o op.Write
+		if o, err = row.write(q); err == nil {
+			return s.hand(row, o)
+		}
+	case !s.pending.empty():
+		return parked
+	case row.read != nil:
+		var o op.Read
+		if o, err = row.read(q); err == nil {
+			return s.ask(row, o)
+		}
+	case row.compute != nil:
+		s.hush = s.quiet()
+		s.begin(&work{calls: []call{copyCall(row, q.args)}})
+		return taken
+	default:
+		s.meet(row)
+		return taken
+	}
+	if !s.pending.empty() {
+		return parked
+	}
+	s.sayError(err.Error())
+	return taken
+}
+
+// hand gives a write to the engine; Done brings its result.
+func (s *Session) hand(row *Command, o op.Write) verdict {
+	if s.pending.full() {
+		return parked
+	}
+	size := 0
+	for _, a := range s.req.args {
+		size += len(a)
+	}
+	s.pending.push(pending{row: row, form: s.req.form, v: s.v, size: int32(size), quiet: s.quiet()})
+	s.e.Write(o, s)
+	return taken
+}
+
+// ask reads; the reply is written by Show.
+func (s *Session) ask(row *Command, o op.Read) verdict {
+	if s.turnedAway {
+		s.turnedAway = false
+		s.sayError(unavailable(engine.ErrUnavailable))
+		return taken
+	}
+	mark := len(s.out)
+	s.shown = showing{row: row, form: s.req.form}
+	if !s.e.Read(o, s) {
+		s.waiting = true
+		return parked
+	}
+	if s.quiet() {
+		s.out = s.out[:mark]
+	}
+	return taken
+}
+
+// meet carries out a command that concerns the connection. CLIENT REPLY itself is silent unless it ends the silence.
+func (s *Session) meet(row *Command) {
+	mark := len(s.out)
+	skip := s.silence == skipNext
+	s.hush = s.quiet()
+	s.out = row.conn(s, &s.req, s.out)
+	if skip || s.silence != speak {
+		s.out = s.out[:mark]
+	}
+}
+
+// sayError answers the present command with an error, unless the client wants no answer.
+func (s *Session) sayError(text string) {
+	s.desk.errors.Add(1)
+	if !s.quiet() {
+		s.out = resp.Err(s.out, text)
+	}
+}
+
+// quiet says whether the reply to the present command is to be left out, and uses up a CLIENT REPLY SKIP.
+func (s *Session) quiet() bool {
+	q := s.silence != speak
+	if s.silence == skipNext {
+		s.silence = speak
+	}
+	return q
+}
+
+// Show implements engine.Reader.
+func (s *Session) Show(res *op.Result) {
+	w := &s.shown
+	if w.row != nil {
+		s.count(w.row, res)
+		s.out = w.row.appendReply(s.out, answer{s.v, w.form}, res)
+		return
+	}
+	w.versions = w.versions[:0]
+	for i := range res.List {
+		w.versions = append(w.versions, res.List[i].Version)
+	}
+}
+
+// standing reads the versions at which the keys of guards stand; false means that it has to wait.
+func (s *Session) standing(guards []op.Guard) ([]uint64, bool) {
+	r := op.Versions{Keys: make([]op.Key, len(guards))}
+	for i := range guards {
+		r.Keys[i] = guards[i].Key
+	}
+	s.shown = showing{}
+	if !s.e.Read(&r, s) {
+		s.waiting = true
+		return nil, false
+	}
+	return s.shown.versions, true
+}
+
+// count adds to the hits and misses of INFO.
+func (s *Session) count(row *Command, res *op.Result) {
+	if row.Keys.First == 0 {
+		return
+	}
+	if res.Status == op.Missing {
+		s.desk.misses.Add(1)
+	} else {
+		s.desk.hits.Add(1)
+	}
+}
+
+// Wake implements engine.Reader.
+func (s *Session) Wake() { s.wake(eventWoken) }
+
+// Refuse implements engine.Reader.
+func (s *Session) Refuse(error) { s.wake(eventRefused) }
+
+func (s *Session) wake(event uint32) {
+	s.event.Store(event)
+	if !s.closed.Load() {
+		s.conn.Wake()
+	}
+}
+
+// refused gives up what waited: the work, or the request at the front of the input, whose arguments are still to come again.
+func (s *Session) refused() {
+	if s.work != nil {
+		s.work.fail(engine.ErrUnavailable)
+		return
+	}
+	s.turnedAway = true
+}
+
+// Done implements engine.Writer.
+func (s *Session) Done(res *op.Result, err error) {
+	if s.closed.Load() {
+		return
+	}
+	s.conn.Wake()
+	if s.work != nil && s.pending.empty() {
+		s.work.carried(s, res, err)
+		return
+	}
+	p := s.pending.pop()
+	switch {
+	case s.closing:
+	case errors.Is(err, engine.ErrUncertain):
+		s.closing = true
+	case p.quiet:
+	case err != nil:
+		s.done = resp.Err(s.done, unavailable(err))
+	default:
+		s.done = p.row.appendReply(s.done, answer{p.v, p.form}, res)
+	}
+}
+
+// unavailable is the one error that every client takes for "later, on the same server".
+func unavailable(err error) string { return "LOADING " + err.Error() }
+
+// Close implements the server's Session.
+func (s *Session) Close() {
+	s.closed.Store(true)
+	s.d.forget(s)
+}
+
+// reset makes the connection as it was at its beginning.
+func (s *Session) reset() {
+	s.client = client{v: resp.V2}
+	if s.d.open() {
+		s.user = defaultUser
+	}
+	s.multi, s.watched = nil, nil
+	s.showFace()
+}
+
+// showFace tells the other sessions what has changed.
+func (s *Session) showFace() {
+	f := &face{client: s.client, multi: -1}
+	if s.multi != nil {
+		f.multi = len(s.multi.calls)
+	}
+	s.face.Store(f)
+}
