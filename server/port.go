@@ -106,8 +106,10 @@ func (p *port) accept() {
 			failing = false
 			continue
 		}
-		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		select {
+		case <-p.server.stop: // Close has closed the listener
 			return
+		default:
 		}
 		if !failing {
 			failing = true
