@@ -30,6 +30,8 @@ const (
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
 	adminDrain = 200 * time.Millisecond
+	// together is how far apart two signals may be that mean one: timeout(1), for example, sends two.
+	together = 300 * time.Millisecond
 	// garbage is the growth of the heap, in percent, at which the collector runs. Entries are not in that heap, so it is small, and
 	// letting it grow costs little memory and saves most collections.
 	garbage = 400
@@ -200,7 +202,7 @@ func (d *process) open() error {
 		case memcachePort:
 			l.Refusal = []byte(memcache.Refusal)
 		}
-		if o.TLS {
+		if o.asked.TLS {
 			l.TLS = tls
 		}
 		cfg.Listeners = append(cfg.Listeners, l)
@@ -266,7 +268,8 @@ func logger(c *config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, o))
 }
 
-// stopSignal is closed by the first SIGTERM or SIGINT. The second ends the process at once, which loses nothing that was acknowledged.
+// stopSignal is closed by the first SIGTERM or SIGINT. A second one, later than together, ends the process at once, which loses nothing
+// that was acknowledged.
 func stopSignal(log *slog.Logger) <-chan struct{} {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -274,9 +277,14 @@ func stopSignal(log *slog.Logger) <-chan struct{} {
 	stop := make(chan struct{})
 	go func() {
 		log.Info("stopping", "signal", <-signals)
+		first := time.Now()
 		close(stop)
-		log.Warn("stopping at once", "signal", <-signals)
-		os.Exit(1)
+		for s := range signals {
+			if time.Since(first) > together {
+				log.Warn("stopping at once", "signal", s)
+				os.Exit(1)
+			}
+		}
 	}()
 	return stop
 }

@@ -15,10 +15,10 @@ func (d *process) greet(out io.Writer) {
 	title := map[string]string{redisPort: "Redis", memcachePort: "memcached", adminPort: "admin"}
 	for _, o := range d.listeners {
 		where := o.where()
-		if o.protocol == adminPort && o.Network == "tcp" {
+		if o.protocol == adminPort && o.asked.Network == "tcp" {
 			where = "http://" + where
 		}
-		if o.TLS {
+		if o.asked.TLS {
 			where += " (TLS)"
 		}
 		fmt.Fprintf(out, "  %-10s %s\n", title[o.protocol], where)

@@ -67,7 +67,7 @@ func (h *host) traffic() admin.Traffic {
 		Input: st.BytesIn, Output: st.BytesOut, Buffered: st.Buffered,
 	}
 	for _, o := range h.listeners {
-		t.Ports = append(t.Ports, admin.Port{Protocol: o.protocol, Address: o.where(), TLS: o.TLS})
+		t.Ports = append(t.Ports, admin.Port{Protocol: o.protocol, Address: o.where(), TLS: o.asked.TLS})
 	}
 	return t
 }

@@ -23,9 +23,9 @@ const socketMode = 0o660
 
 // open is a listener that is bound.
 type open struct {
-	config.Listener
-	protocol string
 	net.Listener
+	asked    config.Listener // what the setting says
+	protocol string
 }
 
 // name is what the listener is called: unique, the protocol first.
@@ -39,8 +39,8 @@ func protocolOf(name string) string {
 
 // where is the address as it came to be: with the port that was picked for port 0.
 func (o open) where() string {
-	if o.Network == "unix" {
-		return "unix:" + o.Address
+	if o.asked.Network == "unix" {
+		return "unix:" + o.asked.Address
 	}
 	return o.Addr().String()
 }
@@ -65,7 +65,7 @@ func listenAll(c *config.Config) (all []open, err error) {
 				closeAll(all)
 				return nil, explain(l, err)
 			}
-			all = append(all, open{l, group.protocol, ln})
+			all = append(all, open{ln, l, group.protocol})
 		}
 	}
 	return all, nil
