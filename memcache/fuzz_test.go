@@ -9,8 +9,8 @@ import (
 
 // FuzzSession sends anything, whole and in pieces: the replies must be the same, and it must never panic or stand still.
 func FuzzSession(f *testing.F) {
-	for _, s := range fixedScripts() {
-		if len(s[0]) < 4096 {
+	for i, s := range fixedScripts() {
+		if i%8 == 0 && len(s[0]) < 4096 {
 			f.Add([]byte(s[0]), uint64(len(s[0])))
 		}
 	}

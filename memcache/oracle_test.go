@@ -166,9 +166,9 @@ var casOrder = regexp.MustCompile(` cas\d+\r\n`)
 
 func TestOracleGenerated(t *testing.T) {
 	addr := oracle(t)
-	n := 3000
+	n := 1500
 	if testing.Short() {
-		n = 300
+		n = 150
 	}
 	for seed := range n {
 		s := generate(uint64(seed))

@@ -237,7 +237,7 @@ func (s *Session) tooLarge(row *command, end int, quiet bool) (n, next int, more
 func (s *Session) unknown(line []byte, end int) (n, next int, more bool) {
 	line = bytes.TrimRight(line, " ")
 	last := line[bytes.LastIndexByte(line, ' ')+1:]
-	if bytes.HasPrefix(last, []byte("HTTP/")) && s.outstanding() == 0 {
+	if bytes.HasPrefix(last, []byte("HTTP/")) {
 		return s.close() // a browser that was led here: nothing it sends may be taken for a command
 	}
 	return s.say(end, false, unknownCommand)
@@ -254,7 +254,11 @@ func (s *Session) say(n int, quiet bool, text string) (_, next int, more bool) {
 	return n, 0, true
 }
 
+// close ends the connection, once the writes on their way are answered.
 func (s *Session) close() (n, next int, more bool) {
+	if s.outstanding() > 0 {
+		return 0, 0, false
+	}
 	s.closing = true
 	return 0, -1, false
 }
