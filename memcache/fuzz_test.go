@@ -3,8 +3,6 @@ package memcache
 import (
 	"math/rand/v2"
 	"testing"
-
-	"holdfast/engine/enginetest"
 )
 
 // FuzzSession sends anything, whole and in pieces: the replies must be the same, and it must never panic or stand still.
@@ -53,28 +51,4 @@ func FuzzNumber(f *testing.F) {
 		}
 		life(i)
 	})
-}
-
-func BenchmarkGet(b *testing.B) {
-	benchmark(b, "get :1:django.contrib.sessions.cacheabcdefghijklmnopqrstuvwxyz012345\r\n")
-}
-func BenchmarkGetMiss(b *testing.B) {
-	benchmark(b, "get :1:django.contrib.sessions.cacheabcdefghijklmnopqrstuvwxyz01234x\r\n")
-}
-func BenchmarkVersion(b *testing.B)    { benchmark(b, "version\r\n") }
-func BenchmarkSetNoreply(b *testing.B) { benchmark(b, "set key 0 300 5 noreply\r\nvalue\r\n") }
-func BenchmarkGetTenKeys(b *testing.B) { benchmark(b, "get a b c d e f g h i j\r\n") }
-
-// fixedEngine answers every read with the same result at once and forgets writes: what is left is the dialect's own time.
-func benchmark(b *testing.B, request string) {
-	e := &fixedEngine{Engine: enginetest.New()}
-	c := &client{}
-	s := New(Config{}).Session(e, c)
-	in := []byte(request)
-	out := make([]byte, 0, 64<<10)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, out, _ = s.Process(in, out[:0])
-		e.answer()
-	}
 }

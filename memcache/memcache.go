@@ -29,6 +29,7 @@ type Config struct {
 	// FlushAll is what flush_all removes: "cache" (keys of that class, also when empty), "all" memcached keys, or "none" (it is answered OK).
 	FlushAll string
 	// Users are the names and passwords that may log in; empty lets everybody in without.
+	// A name or password has no blanks, and both together at most 1023 bytes. Not changed after New.
 	Users map[string]string
 	// Product is what stats say beside the version, such as "holdfast 1.0.0".
 	Product string

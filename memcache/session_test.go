@@ -86,6 +86,8 @@ func TestTranscripts(t *testing.T) {
 			"NOT_FOUND\nSTORED\nTOUCHED\nTOUCHED\nTOUCHED\nTOUCHED\nEND\n"},
 		{"gat", "set a 1 0 1\n1\nset b 2 0 1\n2\ngat 100 a x b\ngat 0\ngat\n", "STORED\nSTORED\nVALUE a 1 1\n1\nVALUE b 2 1\n2\nEND\nEND\nERROR\n"},
 		{"browser", "GET / HTTP/1.1\nget a\n", ""},
+		{"closed only behind writes", "set a 0 0 1\n1\nGET / HTTP/1.1\n", "STORED\n"},
+		{"a long line behind a write", "set a 0 0 1\n1\n" + strings.Repeat("x", maxLine+1), "STORED\n"},
 		{"binary protocol", "\x80\x00get a\n", ""},
 		{"bad chunk", "set a 0 0 1\n12\nmn\n", "CLIENT_ERROR bad data chunk\nERROR\nMN\n"},
 	} {

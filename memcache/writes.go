@@ -33,7 +33,8 @@ func (w *worker) join(front bool) op.Write {
 func storeAppend(w *worker) op.Write  { return w.join(false) }
 func storePrepend(w *worker) op.Write { return w.join(true) }
 
-// refusal appends what every write may come to instead of its own outcomes.
+// refusal appends what every write may come to instead of its own outcomes. Where memcached has no room for an item it also drops the one
+// that was there; here a session that cannot be renewed is still the session.
 func refusal(n *counters, out []byte, r *op.Result) []byte {
 	switch r.Status {
 	case op.OutOfMemory:
