@@ -183,6 +183,9 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	if commands > 0 {
 		s.desk.commands.Add(commands)
 	}
+	if next > 0 && !s.pending.empty() {
+		next = 0 // the Wake that comes with their replies is only heeded by a parked connection
+	}
 	reply, s.out = s.out, nil
 	return used, reply, next
 }
