@@ -5,7 +5,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"runtime/debug"
 
@@ -21,17 +20,9 @@ func main() {
 		Version: versionName(),
 		Environ: os.Environ(),
 		Serve:   serve,
-		Repair:  repair,
+		Repair:  cluster.Repair,
 	}
 	os.Exit(p.Run(os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// repair keeps a mistyped directory from being made.
-func repair(dir string) (string, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return "", errors.New("there is no directory " + dir + ": name the data directory of a daemon")
-	}
-	return cluster.Repair(dir)
 }
 
 // versionName is what the linker was told, or what the go command knows of the module.

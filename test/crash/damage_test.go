@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,7 +46,7 @@ func there(t *testing.T, d *daemon, n int) int {
 }
 
 // segments are the files of the log in a data directory.
-const segments = "*.wal"
+const segments = "log/*.wal"
 
 // newest returns the newest segment of the log: the last file by name.
 func newest(t *testing.T, data string) string {
@@ -58,14 +59,18 @@ func newest(t *testing.T, data string) string {
 	return files[len(files)-1]
 }
 
+// end is where the last record of a segment ends, but for the zeroes it may end in; reserved zeroes follow.
+func end(log []byte) int { return len(bytes.TrimRight(log, "\x00")) }
+
 // A torn tail is what a machine that went down leaves: the daemon starts, and lacks at most what was in the torn record.
 func TestTornTail(t *testing.T) {
 	const n = 200
 	for name, tear := range map[string]func(log []byte) []byte{
-		"cut short":       func(log []byte) []byte { return log[:len(log)-3] },
-		"garbage behind":  func(log []byte) []byte { return append(log, "this was never a record"...) },
-		"zeros behind":    func(log []byte) []byte { return append(log, make([]byte, 4096)...) },
-		"last byte wrong": func(log []byte) []byte { log[len(log)-1] ^= 1; return log },
+		"cut short":         func(log []byte) []byte { return log[:end(log)-3] },
+		"no room reserved":  func(log []byte) []byte { return log[:end(log)+64] },
+		"garbage behind":    func(log []byte) []byte { copy(log[end(log)+64:], "this was never a record"); return log },
+		"last byte wrong":   func(log []byte) []byte { log[end(log)-1] ^= 1; return log },
+		"half of it zeroes": func(log []byte) []byte { clear(log[end(log)-8:]); return log },
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := filled(t, n)
@@ -101,7 +106,7 @@ func TestDamagedMiddle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log[len(log)/2] ^= 0x40
+	log[end(log)/2] ^= 0x40
 	if err := os.WriteFile(file, log, 0o600); err != nil {
 		t.Fatal(err)
 	}
