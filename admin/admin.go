@@ -113,10 +113,21 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	case !st.Ready:
 		answer(w, http.StatusServiceUnavailable, "not ready: the state is being loaded")
 	case mode != "read" && !st.Quorum:
-		answer(w, http.StatusServiceUnavailable, "not ready: no quorum, missing: "+strings.Join(st.Missing, ", "))
+		answer(w, http.StatusServiceUnavailable, "not ready for writes: "+whyNot(&st))
 	default:
 		answer(w, http.StatusOK, "ready")
 	}
+}
+
+// whyNot says what keeps writes from being carried out.
+func whyNot(st *engine.Status) string {
+	switch {
+	case st.Problem != "":
+		return st.Problem
+	case len(st.Missing) > 0:
+		return "no quorum, missing: " + strings.Join(st.Missing, ", ")
+	}
+	return "no leader is known"
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {

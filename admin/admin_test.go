@@ -74,6 +74,8 @@ func TestReadiness(t *testing.T) {
 		{"loading", engine.Status{}, "/readyz", 503, "the state is being loaded"},
 		{"loading", engine.Status{}, "/readyz?mode=read", 503, "the state is being loaded"},
 		{"no quorum", engine.Status{Ready: true, Missing: []string{"b", "c"}}, "/readyz", 503, "no quorum, missing: b, c"},
+		{"disk full", engine.Status{Ready: true, Problem: "the disk is full"}, "/readyz", 503, "not ready for writes: the disk is full"},
+		{"election", engine.Status{Ready: true}, "/readyz", 503, "no leader is known"},
 		{"no quorum, reads", engine.Status{Ready: true}, "/readyz?mode=read", 200, "ready"},
 		{"good", engine.Status{Ready: true, Quorum: true}, "/readyz?mode=write", 200, "ready"},
 		{"wrong mode", engine.Status{Ready: true, Quorum: true}, "/readyz?mode=all", 400, `mode is "all"`},

@@ -12,6 +12,7 @@ type Report struct {
 	Version    string             `json:"version"`
 	Ready      bool               `json:"ready"`
 	Quorum     bool               `json:"quorum"`
+	Problem    string             `json:"problem"` // what keeps writes from being carried out, empty if nothing is known
 	Role       string             `json:"role"`
 	Leader     string             `json:"leader"`
 	Members    int                `json:"members"`
@@ -56,7 +57,7 @@ func (s *Server) report() Report {
 	st := s.o.Status()
 	r := Report{
 		Name: s.o.Name, Version: s.o.Version,
-		Ready: st.Ready, Quorum: st.Quorum, Role: st.Role, Leader: st.Leader, Members: st.Members,
+		Ready: st.Ready, Quorum: st.Quorum, Problem: st.Problem, Role: st.Role, Leader: st.Leader, Members: st.Members,
 		Missing: append([]string{}, st.Missing...),
 		Term:    st.Term, Commit: st.Commit, Applied: st.Applied, Ops: st.Ops,
 		Started: time.Unix(0, st.Started).UTC(), GroupTime: time.Unix(0, st.Now).UTC(),

@@ -25,12 +25,12 @@ const (
 
 // report is what status shows of the daemon's /status.
 type report struct {
-	Name, Version, Role, Leader, Data, Durability string
-	Ready, Quorum                                 bool
-	Members                                       int
-	Missing                                       []string
-	Started                                       time.Time
-	Term, Applied, Ops, Expired, Evicted, Refused uint64
+	Name, Version, Role, Leader, Data, Durability, Problem string
+	Ready, Quorum                                          bool
+	Members                                                int
+	Missing                                                []string
+	Started                                                time.Time
+	Term, Applied, Ops, Expired, Evicted, Refused          uint64
 
 	LogBytes int64      `json:"log_bytes"`
 	FsyncMs  float64    `json:"slowest_fsync_ms"`
@@ -172,8 +172,10 @@ func (r *report) serves() string {
 	switch {
 	case !r.Ready:
 		return "nothing yet: the state is being loaded"
+	case !r.Quorum && r.Problem != "":
+		return "no writes: " + r.Problem
 	case !r.Quorum:
-		return "reads at the most: no quorum, missing: " + or(strings.Join(r.Missing, ", "), "nobody")
+		return "no writes: no quorum, missing: " + or(strings.Join(r.Missing, ", "), "nobody")
 	}
 	return "reads and writes"
 }
