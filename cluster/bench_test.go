@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 
 	"holdfast/op"
@@ -13,6 +14,15 @@ func (nobody) Done(*op.Result, error) {}
 func (nobody) Show(*op.Result)        {}
 func (nobody) Wake()                  {}
 func (nobody) Refuse(error)           {}
+
+// cpuTime is what the process has used so far, ns. On a machine that is shared it says more than the time on the wall.
+func cpuTime() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
 
 func BenchmarkSet(b *testing.B) {
 	for _, d := range []Durability{Second, Memory, Always} {
@@ -31,7 +41,7 @@ func BenchmarkSet(b *testing.B) {
 				}
 				var s op.Set
 				b.ReportAllocs()
-				i := 0
+				i, cpu := 0, cpuTime()
 				for b.Loop() {
 					for range batch {
 						s = op.Set{Key: op.Key{Name: keys[i%len(keys)]}, Value: value, Life: op.Life{Kind: op.In, Ms: 600000}}
@@ -44,7 +54,8 @@ func BenchmarkSet(b *testing.B) {
 						w.Flush()
 					}
 				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/set")
+				b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+				b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N*batch), "cpu-ns/set")
 			})
 		}
 	}

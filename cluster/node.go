@@ -47,15 +47,16 @@ type Config struct {
 	Name          string // of this member, for people
 	Dir           string // of log and snapshots; made if it is not there. Only with durability Memory it is not used and may be empty
 	Durability    Durability
-	Limit         uint64              // bytes that the process may take; 0 for no limit, else at least MinLimit
-	Classes       [op.Spaces]op.Class // the class of each keyspace
-	Prefixes      []op.Prefix         // classes by the beginning of the key, tried in order
-	Segment       int64               // bytes of a log segment; 64 MiB if zero
-	SnapshotAfter int64               // bytes of log after which a snapshot is taken, or half the state if that is more; 64 MiB if zero
-	SnapshotRate  int64               // bytes a second that a snapshot writes at most; 150 MB if zero
-	Hold          time.Duration       // how long a write is held before it is refused; 3 s if zero
-	Logger        *slog.Logger        // slog.Default if nil
-	Wall          func() time.Time    // the wall clock; time.Now if nil
+	Limit         uint64                  // bytes that the process may take; 0 for no limit, else at least MinLimit
+	Classes       [op.Spaces]op.Class     // the class of each keyspace
+	Prefixes      []op.Prefix             // classes by the beginning of the key, tried in order
+	Segment       int64                   // bytes of a log segment; 64 MiB if zero
+	SnapshotAfter int64                   // bytes of log after which a snapshot is taken, or half the state if that is more; 64 MiB if zero
+	SnapshotRate  int64                   // bytes a second that a snapshot writes at most; 150 MB if zero
+	Hold          time.Duration           // how long a write is held before it is refused; 3 s if zero
+	Logger        *slog.Logger            // slog.Default if nil
+	Wall          func() time.Time        // the wall clock; time.Now if nil
+	fault         func(does string) error // for tests: wal.Options.Fault
 }
 
 const (

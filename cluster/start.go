@@ -119,7 +119,7 @@ func takeDir(dir string) (*os.File, error) {
 // openLog replays the log on top of base and opens it for writing.
 func (n *Node) openLog(base replica.Base, snapshot bool) (entries int, err error) {
 	started := snapshot
-	opt := wal.Options{Kept: []uint8{recordHard, recordBase}, Segment: n.cfg.Segment, Boot: bootID(), Logger: n.log}
+	opt := wal.Options{Kept: []uint8{recordHard, recordBase}, Segment: n.cfg.Segment, Boot: bootID(), Logger: n.log, Fault: n.cfg.fault}
 	n.wal, err = wal.Open(n.logDir(), opt, func(r wal.Record) error {
 		switch r.Kind {
 		case recordEntry:

@@ -81,6 +81,7 @@ type Replica struct {
 	origin  origin
 	pending pending
 	out     []Message
+	scratch []byte
 }
 
 // New returns a replica that is recovering: call Recover for what the log holds, then Start.
@@ -190,11 +191,18 @@ func (r *Replica) Step(m Message, now int64) {
 	}
 }
 
+// keepScratch is the largest buffer for encoding that is kept, in bytes.
+const keepScratch = 1 << 20
+
 // propose stamps e and hands it to raft, which may drop it: then its origin sends it again.
 func (r *Replica) propose(e keyspace.Entry, now int64) {
 	e.Stamp = max(now, r.stamp)
-	data := e.Append(make([]byte, 0, len(e.Ops)+48))
-	if r.raft.Propose(data) == nil {
+	r.scratch = e.Append(r.scratch[:0])
+	err := r.raft.Propose(r.scratch) // which copies it
+	if cap(r.scratch) > keepScratch {
+		r.scratch = nil
+	}
+	if err == nil {
 		r.stamp = e.Stamp
 	} else if e.Origin == r.origin.id {
 		r.origin.later = true

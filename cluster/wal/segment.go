@@ -23,6 +23,9 @@ func (p *prepared) discard(dir string) {
 
 // create makes the file of the segment seq under a temporary name. The header's first index is only a hint for people, like the one in the name.
 func (l *Log) create(seq, first uint64, temp string) (*prepared, error) {
+	if err := l.opt.fault("create"); err != nil {
+		return nil, fmt.Errorf("begin a log segment: %w", err)
+	}
 	f, err := os.OpenFile(filepath.Join(l.dir, temp), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("begin a log segment: %w", err)

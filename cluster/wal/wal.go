@@ -29,6 +29,14 @@ type Options struct {
 	Segment int64   // bytes after which a new segment is begun; 64 MiB if zero
 	Boot    uint64  // names this run of the machine: what was written in the same one cannot have been lost by the page cache. 0: unknown
 	Logger  *slog.Logger
+	Fault   func(does string) error // for tests: asked before every "create", "write" and "sync", which fails if it does; nil for none
+}
+
+func (o *Options) fault(does string) error {
+	if o.Fault == nil {
+		return nil
+	}
+	return o.Fault(does)
 }
 
 // Log is an open log. Append, Keep and Write are for one goroutine at a time, Sync for another one beside it; the rest is for any.
@@ -109,7 +117,11 @@ func (l *Log) Write() error {
 		l.marked = l.synced
 	}
 	seal(l.buf, l.cur.salt, l.cur.size)
-	if _, err := l.file.WriteAt(l.buf, l.cur.size); err != nil {
+	err := l.opt.fault("write")
+	if err == nil {
+		_, err = l.file.WriteAt(l.buf, l.cur.size)
+	}
+	if err != nil {
 		if !Full(err) {
 			l.err = err
 		}
@@ -162,6 +174,9 @@ func (l *Log) Sync() error {
 }
 
 func (l *Log) sync(finished []*os.File, file *os.File, moved bool) error {
+	if err := l.opt.fault("sync"); err != nil {
+		return err
+	}
 	for _, f := range finished {
 		if err := datasync(f); err != nil {
 			return err
