@@ -36,6 +36,7 @@ START_SECONDS = 20  # to wait for a server to be ready
 STOP_SECONDS = 10  # between SIGTERM and giving up on a clean stop
 LOG_BYTES = 20000  # of each server's log, shown after a failure
 ALARM_AGAIN_SECONDS = 2  # a client may swallow the first alarm of a test
+EXPIRED_MAX = 3  # tests that run out of time before their file is given up
 PR_SET_PDEATHSIG = 1
 
 
@@ -44,6 +45,11 @@ def build(directory):
     program = os.path.join(directory, 'holdfast')
     subprocess.run(['go', 'build', '-o', program, './cmd/holdfast'], cwd=ROOT, check=True)
     return program
+
+
+def die_with_parent():
+    """For preexec_fn: the child is killed when the thread that started it is gone, however that came about."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_ports(n):
@@ -115,11 +121,7 @@ class Server:
         self.log = log
         with open(log, 'ab') as sink:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                                            env=self._environment(), preexec_fn=self._die_with_parent)
-
-    @staticmethod
-    def _die_with_parent():
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                                            env=self._environment(), preexec_fn=die_with_parent)
 
     @staticmethod
     def _environment():
@@ -280,6 +282,7 @@ class _Report(unittest.TestResult):
 
     def __init__(self):
         super().__init__()
+        self.expired = 0
         self.file = os.path.splitext(os.path.basename(sys.argv[0]))[0]
 
     def startTest(self, test):
@@ -305,6 +308,10 @@ class _Report(unittest.TestResult):
         if not getattr(self, 'failed', False):
             self._line('FAIL', test, ''.join(traceback.format_exception(*err)))
         self.failed = True
+        self.expired += issubclass(err[0], Expired)
+        if self.expired == EXPIRED_MAX:
+            print(f'     {EXPIRED_MAX} tests ran out of time: the rest of the file is not run', flush=True)
+            self.stop()
 
     def addFailure(self, test, err):
         self._failure(super().addFailure, test, err)
