@@ -16,7 +16,7 @@ type Config struct {
 	Name        string `group:"The daemon" key:"name" doc:"Name of this controller among the members. Empty is the host's name."`
 	Data        string `key:"data" doc:"Directory of the log and the snapshots. It is made if it is missing and belongs to one running daemon alone."`
 	Durability  string `key:"durability" one:"always second memory" doc:"When a write is on disk. 'always': before it is acknowledged. 'second': within a second; a crash of the process loses nothing, one of the machine at most that second. 'memory': never, a restart begins empty."`
-	MemoryLimit Size   `key:"memory-limit" min:"64MiB" zero:"no limit" doc:"Memory that the daemon may take in all: keys, values, log, buffers and snapshots in progress."`
+	MemoryLimit Size   `key:"memory-limit" min:"64MiB" zero:"no limit" doc:"Memory that the daemon may take in all: keys, values, log, buffers and snapshots in progress. An eighth of it bounds the requests and replies in flight."`
 	Loops       int    `key:"loops" max:"64" zero:"one for each processor" doc:"Event loops that serve connections."`
 
 	RedisListen        []string `group:"Where it serves" key:"redis-listen" doc:"Addresses of the Redis protocol: host:port, [v6]:port or unix:/path. Port 0 picks a free one. An empty list switches it off."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,6 +31,8 @@ const (
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
 	adminDrain = 200 * time.Millisecond
+	// buffers is which part of memory-limit the requests and replies in flight may take.
+	buffers = 8
 	// together is how far apart two signals may be that mean one: timeout(1), for example, sends two.
 	together = 300 * time.Millisecond
 	// garbage is the growth of the heap, in percent, at which the collector runs. Entries are not in that heap, so it is small, and
@@ -75,6 +78,7 @@ type process struct {
 	log       *slog.Logger
 	started   time.Time
 	name      string
+	tls       *tls.Config // nil without a certificate
 	listeners []open
 	host      *host
 	admin     *admin.Server
@@ -100,6 +104,9 @@ func (d *process) begin() (err error) {
 	}
 	users, err := memcachedUsers(c)
 	if err != nil {
+		return err
+	}
+	if d.tls, err = tlsConfig(c); err != nil {
 		return err
 	}
 	if d.listeners, err = listenAll(c); err != nil {
@@ -184,13 +191,9 @@ func classOf(name string) op.Class {
 // open serves the clients.
 func (d *process) open() error {
 	c := d.config
-	tls, err := tlsConfig(c)
-	if err != nil {
-		return err
-	}
 	cfg := server.Config{
 		Loops: c.Loops, MaxClients: c.MaxClients, InputLimit: int(c.MaxRequest), OutputLimit: int(c.OutputLimit),
-		BufferLimit: int64(c.MemoryLimit / 8), IdleTimeout: c.IdleTimeout, Logger: d.log,
+		BufferLimit: int64(c.MemoryLimit / buffers), IdleTimeout: c.IdleTimeout, Logger: d.log,
 	}
 	for _, o := range d.listeners {
 		l := server.Listener{Name: o.name(), Listener: o.Listener}
@@ -203,19 +206,19 @@ func (d *process) open() error {
 			l.Refusal = []byte(memcache.Refusal)
 		}
 		if o.asked.TLS {
-			l.TLS = tls
+			l.TLS = d.tls
 		}
 		cfg.Listeners = append(cfg.Listeners, l)
 	}
 	node := d.node.Load()
+	var err error
 	d.server, err = server.Start(cfg, func(wake func()) server.Worker {
 		return &worker{dialects: d.dialects, door: node.Door(wake)}
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		d.host.server.Store(d.server)
 	}
-	d.host.server.Store(d.server)
-	return nil
+	return err
 }
 
 // wait returns when a signal says so, or when the node cannot go on: then with its reason.

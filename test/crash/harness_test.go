@@ -103,6 +103,9 @@ func (d *daemon) greet(out io.Reader) {
 		if len(words) < 2 {
 			continue
 		}
+		if len(words) > 2 && words[2] == "(TLS)" {
+			continue
+		}
 		switch words[0] {
 		case "Redis":
 			d.redis = words[1]

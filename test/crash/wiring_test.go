@@ -1,0 +1,171 @@
+package crash_test
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A key gets the class that the settings give to its database or its prefix.
+func TestClasses(t *testing.T) {
+	d := start(t, "--data", filepath.Join(t.TempDir(), "data"), "--redis-classes", "0=coordination,3=session,5=token")
+	r := dial(t, d.redis)
+	for _, db := range []string{"0", "3", "5", "9"} {
+		r.ask(t, "SELECT "+db)
+		r.ask(t, "SET k v")
+	}
+	m := dial(t, d.memcached)
+	for _, key := range []string{":1:django.contrib.sessions.cacheabc", "_TOOZ_GROUP_LIST", "__TOOZ_LOCK_x", "_lockabc", "tokens/abc"} {
+		m.ask(t, "set "+key+" 0 0 1\r\nv")
+	}
+	var got struct {
+		Classes map[string]struct{ Keys int }
+	}
+	_, page := d.page("/status")
+	if err := json.Unmarshal([]byte(page), &got); err != nil {
+		t.Fatal(err)
+	}
+	for class, want := range map[string]int{"coordination": 1 + 3, "session": 1 + 1, "token": 1, "cache": 1 + 1} {
+		if got.Classes[class].Keys != want {
+			t.Errorf("%d keys of class %s, want %d", got.Classes[class].Keys, class, want)
+		}
+	}
+}
+
+func TestTooManyClients(t *testing.T) {
+	d := start(t, "--data", filepath.Join(t.TempDir(), "data"), "--max-clients", "1")
+	c := dial(t, d.redis)
+	c.ask(t, "PING")
+	for address, want := range map[string]string{d.redis: "-ERR max number of clients reached", d.memcached: "ERROR Too many open connections"} {
+		if s, err := dial(t, address).line(); s != want {
+			t.Errorf("%q (%v), want %q", s, err, want)
+		}
+	}
+}
+
+func TestPasswords(t *testing.T) {
+	dir := t.TempDir()
+	secret, users := filepath.Join(dir, "secret"), filepath.Join(dir, "users")
+	os.WriteFile(secret, []byte("s3cret\n"), 0o600)
+	os.WriteFile(users, []byte("nova:n0va\n\nkeystone:k3y\n"), 0o600)
+	d := start(t, "--data", filepath.Join(dir, "data"), "--redis-password-file", secret, "--redis-users", "admin", "--memcached-auth-file", users)
+	r := dial(t, d.redis)
+	for _, step := range [][2]string{
+		{"GET k", "-NOAUTH"}, {"AUTH wrong", "-WRONGPASS"}, {"AUTH nobody s3cret", "-WRONGPASS"},
+		{"AUTH s3cret", "+OK"}, {"AUTH default s3cret", "+OK"}, {"AUTH admin s3cret", "+OK"}, {"SET k v", "+OK"},
+	} {
+		if got := r.ask(t, step[0]); !strings.HasPrefix(got, step[1]) {
+			t.Errorf("%s: %q, want %q", step[0], got, step[1])
+		}
+	}
+	m := dial(t, d.memcached)
+	for _, step := range [][2]string{{"get k", "CLIENT_ERROR unauthenticated"}, {"set x 0 0 12\r\nkeystone k3y", "STORED"}, {"get k", "END"}} {
+		if got := m.ask(t, step[0]); got != step[1] {
+			t.Errorf("%q: %q, want %q", step[0], got, step[1])
+		}
+	}
+}
+
+// Plain and TLS ports stand side by side; with tls-client-ca nobody comes in by TLS without a certificate.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := certificate(t, dir)
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(dir, "tls.sock")
+	d := start(t, "--data", filepath.Join(dir, "data"), "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", cert,
+		"--redis-tls-listen", "unix:"+socket)
+	dial(t, d.redis).ask(t, "SET k v")
+
+	roots := x509.NewCertPool()
+	text, _ := os.ReadFile(cert)
+	roots.AppendCertsFromPEM(text)
+	ask := func(certs ...tls.Certificate) string {
+		nc, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		nc.SetDeadline(time.Now().Add(patience))
+		c := tls.Client(nc, &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: certs})
+		c.Write([]byte("GET k\r\n"))
+		s, _ := bufio.NewReader(c).ReadString('\n')
+		return s
+	}
+	if got := ask(pair); got != "$1\r\n" {
+		t.Errorf("with a certificate: %q", got)
+	}
+	if got := ask(); got != "" {
+		t.Errorf("without a certificate: %q", got)
+	}
+}
+
+// certificate writes one that signs itself.
+func certificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
+}
+
+// systemd is told when clients are served, and when that ends.
+func TestSystemd(t *testing.T) {
+	dir := t.TempDir()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	socket.SetDeadline(time.Now().Add(patience))
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
+	d := start(t, "--data", filepath.Join(dir, "data"))
+	hear := func(want string) {
+		t.Helper()
+		b := make([]byte, 200)
+		n, err := socket.Read(b)
+		if string(b[:n]) != want {
+			t.Errorf("systemd hears %q (%v), want %q", b[:n], err, want)
+		}
+	}
+	hear("READY=1")
+	d.stop()
+	hear("STOPPING=1")
+}
