@@ -90,10 +90,11 @@ type generator struct {
 	keys  int
 	sizes []int // of values, one is picked and halved at random
 	now   int64 // Unix ms
+	round int64 // lives and steps of time are multiples of it, in ms
 }
 
 func newGenerator(seed uint64) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 1)), keys: 60, sizes: []int{0, 3, 20, 20, 200, 200, 1000, 5000}}
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 1)), keys: 60, round: 1, sizes: []int{0, 3, 20, 20, 200, 200, 1000, 5000}}
 }
 
 var testSpaces = []op.Space{0, 1, 2, 3, op.Memcache}
@@ -130,7 +131,7 @@ func (g *generator) life() op.Life {
 	case 3:
 		return op.Life{Kind: op.Keep}
 	case 4:
-		return op.Life{Kind: op.At, Ms: g.now + g.Int64N(20000) - 1000}
+		return op.Life{Kind: op.At, Ms: (g.now + g.Int64N(20000) - 1000) / g.round * g.round}
 	case 5:
 		return op.Life{Kind: op.In, Ms: g.Int64N(1 << 40)}
 	case 6:
@@ -138,7 +139,7 @@ func (g *generator) life() op.Life {
 	case 7:
 		return op.Life{Kind: op.At, Ms: int64(g.Uint64()) >> g.IntN(64)}
 	}
-	return op.Life{Kind: op.In, Ms: g.Int64N(1 << (4 + g.IntN(14)))}
+	return op.Life{Kind: op.In, Ms: g.Int64N(1<<(4+g.IntN(14))) / g.round * g.round}
 }
 
 func (g *generator) cond() op.Cond {
@@ -256,6 +257,10 @@ func (g *generator) pass(f *feeder) {
 		f.stamp += g.Int64N(100 * 1000 * ms)
 	default:
 		f.stamp += g.Int64N(200 * ms)
+	}
+	if g.round > 1 {
+		f.stamp -= f.stamp % (g.round * ms)
+		f.stamp = max(f.stamp, f.s.Stamp())
 	}
 	g.now = f.stamp / ms
 }

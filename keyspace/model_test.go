@@ -560,6 +560,9 @@ func TestModel(t *testing.T) {
 			t.Parallel()
 			g := newGenerator(100 + seed)
 			f, m := newFeeder(New(nil, nil)), newModel()
+			if seed%2 == 1 {
+				g.keys, g.round = 500, 500
+			}
 			for step := range 3000 {
 				g.pass(f)
 				if g.IntN(100) > 0 {

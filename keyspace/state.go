@@ -169,7 +169,7 @@ type Candidate struct {
 
 const candidateWork = 1024 // buckets that Candidates looks at in one call
 
-// Candidates appends up to n keys of class c that may be evicted to into, from cursor on. It returns where to go on; 0 is both the beginning and the end.
+// Candidates appends n keys of class c, or a few more, that may be evicted to into, from cursor on. It returns where to go on; 0 is both the beginning and the end.
 // It may find none although there are some: it looks at a part of the table in each call.
 func (s *State) Candidates(cursor uint64, n int, c op.Class, into []Candidate) (_ []Candidate, next uint64) {
 	space, pos := op.Space(min(cursor>>cursorBits, op.Spaces)), positionOf(cursor&(1<<cursorBits-1))
@@ -181,7 +181,7 @@ func (s *State) Candidates(cursor uint64, n int, c op.Class, into []Candidate) (
 		}
 		refs, more := s.tables[space].collect(s, &pos, room[:0])
 		for _, r := range refs {
-			if e := s.slab.at(r); e.class() == c && e.evictable() && len(into) < full {
+			if e := s.slab.at(r); e.class() == c && e.evictable() {
 				k := op.Key{Space: space, Name: slices.Clone(e.key())}
 				into = append(into, Candidate{op.Guard{Key: k, Version: e.version()}, s.hash(k)})
 			}
