@@ -48,6 +48,7 @@ type bench struct {
 	dir      string // for binaries, data and raw figures; git ignores it
 	scratch  string // in it, for the data of this run's servers
 	holdfast string // the binary, or "none"
+	collects bool   // it was built here, so SIGUSR2 makes it collect
 	climit   string // the binary, empty without a C compiler
 	cert     string // a certificate for 127.0.0.1 that is its own authority
 	key      string
@@ -87,9 +88,8 @@ func (b *bench) prepare() error {
 	b.pinned = placement{cpus[:1], cpus[1:2]}
 	b.loose = placement{cpus[:2], cpus[:2]}
 	if b.holdfast == "" {
-		b.holdfast = filepath.Join(b.dir, "holdfast")
-		if out, err := exec.Command("go", "build", "-o", b.holdfast, "./cmd/holdfast").CombinedOutput(); err != nil {
-			return fmt.Errorf("building holdfast (run this in the root of the tree): %w: %s", err, out)
+		if err := b.build(); err != nil {
+			return err
 		}
 	}
 	climit := filepath.Join(b.dir, "climit")
@@ -99,6 +99,25 @@ func (b *bench) prepare() error {
 		log.Printf("no C limit: %v %s", err, out)
 	}
 	return b.makeCertificate()
+}
+
+// build makes the daemon from the tree, with a collection at every SIGUSR2.
+func (b *bench) build() error {
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {"cmd/holdfast/collect.go": "bench/testdata/collect.go"}})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(b.scratch, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o644); err != nil {
+		return err
+	}
+	b.holdfast, b.collects = filepath.Join(b.scratch, "holdfast"), true
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-overlay", file, "-o", b.holdfast, "./cmd/holdfast")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building holdfast (run this in the root of the tree): %w: %s", err, out)
+	}
+	return nil
 }
 
 // makeScratch makes the directory that goes with this run, even when it is interrupted (its servers then end by themselves).

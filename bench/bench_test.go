@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -69,12 +70,11 @@ func TestReportShowsGoalsAndTables(t *testing.T) {
 	}
 }
 
-func TestMetricsAndStatus(t *testing.T) {
-	if v, ok := metricValue("# HELP a b\na_b 3\na 1.5e+01\n", "a"); !ok || v != 15 {
-		t.Errorf("metric: %g %v", v, ok)
-	}
-	if _, ok := metricValue("ab 3\n", "a"); ok {
-		t.Error("found a metric that is not there")
+func TestTraceAndStatus(t *testing.T) {
+	trace := "gc 1 @0.018s 1%: 0.018+0.46+0.071 ms clock, 1+2/3/0+4 ms cpu, 4->4->0 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 2 P\nother\n" +
+		"gc 2 @0.018s 1%: 0.018+0.46+0.071 ms clock, 10+20/30/0+40 ms cpu, 4->4->0 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)\n"
+	if v, err := collectorTrace(trace); err != nil || math.Abs(v-0.110) > 1e-9 {
+		t.Errorf("collector: %g s, %v; want 0.11", v, err)
 	}
 	if v, err := residentBytes("Name:\tx\nVmRSS:\t    2048 kB\n"); err != nil || v != 2<<20 {
 		t.Errorf("rss: %g %v", v, err)
