@@ -187,7 +187,7 @@ class Peer:
             secret = os.path.join(self.directory, 'password')
             with open(secret, 'w') as f:
                 f.write(self.password + '\n')
-            command += ['--password-file', secret]
+            command += ['--redis-password-file', secret]
         self._launch('holdfast', command, self._ready_to_write)
 
     def _start_originals(self):
@@ -229,9 +229,9 @@ class Peer:
         self.stop(signal.SIGKILL)
         self.start()
 
-    def close(self):
+    def close(self, sig=signal.SIGTERM):
         try:
-            self.stop()
+            self.stop(sig)
         finally:
             if self.directory:
                 shutil.rmtree(self.directory, ignore_errors=True)
@@ -244,7 +244,7 @@ class Peer:
         try:
             self.start()
         except BaseException:
-            self.close()
+            self.close(signal.SIGKILL)
             raise
         return self
 

@@ -134,7 +134,7 @@ class Resp3(ClientTest):
 
     def test_info_scan_and_transactions(self):
         self.assertIn(self.w.raw('INFO')[:1], b'=$')
-        self.expect((('SET', 'k', 'v'), b'+OK\r\n'), (('SCAN', 0), b'*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n'),
+        self.expect((('SET', 'k', 'v'), b'+OK\r\n'), (('SCAN', 0, 'COUNT', 1000), b'*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n'),
                     (('MULTI',), b'+OK\r\n'), (('HSET', 'h', 'f', 'v'), b'+QUEUED\r\n'),
                     (('HGETALL', 'h'), b'+QUEUED\r\n'), (('GET', 'none'), b'+QUEUED\r\n'),
                     (('EXEC',), b'*3\r\n:1\r\n%1\r\n$1\r\nf\r\n$1\r\nv\r\n_\r\n'))
