@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -328,8 +329,11 @@ type bench struct {
 	*engine.Overlay
 	resp.Version // of the replies
 	ops          ops
-	facts        *Session // for scripts: a copy of the session, to ask about the connection
-	lua          *interp
+
+	// For scripts:
+	facts *Session        // a copy of the session, to ask about the connection
+	time  context.Context // ends when they have run long enough
+	lua   *interp
 }
 
 // reset makes it new for a computation that reads through e; r is woken when a read had to wait.

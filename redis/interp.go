@@ -1,0 +1,488 @@
+package redis
+
+import (
+	"context"
+	"math"
+	"math/rand"
+	"regexp"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"holdfast/op"
+	"holdfast/resp"
+)
+
+// Bounds of an interpreter.
+const (
+	maxString   = 64 << 20  // bytes of a string that a script makes
+	maxHeap     = 256 << 20 // bytes by which the heap may grow while a script runs
+	maxStack    = 200       // calls within calls
+	maxRegistry = 1 << 18   // values on the stacks
+	maxSparse   = 1 << 20   // elements that a table makes room for at once
+	meterEvery  = 64        // instructions between two looks at the meter
+)
+
+func init() { lua.MaxArrayIndex = maxSparse }
+
+const (
+	errReadOnlyTable = "Attempt to modify a readonly table"
+	errScriptTime    = failure("ERR the script was stopped: it ran longer than 5 s or was killed; nothing it wrote has happened")
+	errScriptMemory  = failure("ERR the script was stopped: it needs too much memory; nothing it wrote has happened")
+)
+
+// invocation is what a script is called with.
+type invocation struct {
+	keys, argv [][]byte
+	space      op.Space
+	readOnly   bool
+}
+
+// interp is a Lua interpreter that scripts run in, one after the other. What one script could leave behind for the next is sealed: the
+// globals and libraries that it sees are empty tables that look into the real ones and refuse to be written.
+type interp struct {
+	l       *lua.LState
+	globals *lua.LTable   // the real globals
+	env     *lua.LTable   // what scripts see of them
+	seals   []*lua.LTable // all that must stay empty
+	meter   meter
+	rand    *rand.Rand
+
+	// Of the present run:
+	bench *bench
+	call  invocation
+	v     resp.Version // of the replies that the script sees: redis.setresp
+	stop  error        // why the script cannot go on, whatever it catches
+	ops   ops
+	out   []byte
+}
+
+// meter counts the instructions of a script: it is the context that the interpreter looks at before each of them.
+type meter struct {
+	context.Context
+	in     *interp
+	n      uint
+	done   chan struct{} // nil until the script is to stop
+	sample []metrics.Sample
+	base   uint64 // bytes of the heap at the beginning
+}
+
+// Done is called for every instruction.
+func (m *meter) Done() <-chan struct{} {
+	if m.n++; m.n%meterEvery == 0 {
+		m.check()
+	}
+	return m.done
+}
+
+func (m *meter) Err() error { return m.in.stop }
+
+func (m *meter) check() {
+	switch {
+	case m.done != nil:
+	case m.Context.Err() != nil:
+		m.in.halt(errScriptTime)
+	case m.heap() > m.base+maxHeap:
+		runtime.GC()
+		if m.heap() > m.base+maxHeap {
+			m.in.halt(errScriptMemory)
+		}
+	}
+}
+
+// heap returns the bytes of the heap, garbage included.
+func (m *meter) heap() uint64 {
+	metrics.Read(m.sample)
+	return m.sample[0].Value.Uint64()
+}
+
+func (m *meter) begin(ctx context.Context) {
+	m.Context, m.n, m.done = ctx, 0, nil
+	m.base = m.heap()
+}
+
+// halt stops the script: every instruction fails from now on, so that no pcall helps.
+func (in *interp) halt(err error) {
+	if in.stop == nil {
+		in.stop = err
+		in.meter.done = make(chan struct{})
+		close(in.meter.done)
+	}
+}
+
+func newInterp() *interp {
+	in := &interp{l: lua.NewState(lua.Options{
+		SkipOpenLibs: true, CallStackSize: maxStack, RegistrySize: 1024, RegistryMaxSize: maxRegistry, RegistryGrowStep: 1024, MinimizeStackMemory: true,
+	})}
+	in.meter.in = in
+	in.meter.sample = []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	in.rand = rand.New(rand.NewSource(0))
+	l := in.l
+	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath} {
+		l.Push(l.NewFunction(open))
+		l.Call(0, 0)
+	}
+	in.globals = l.NewTable()
+	have := l.Get(lua.GlobalsIndex).(*lua.LTable)
+	for _, name := range strings.Fields("assert error getmetatable ipairs next pairs rawequal rawget select setmetatable tonumber type unpack xpcall _VERSION") {
+		in.globals.RawSetString(name, have.RawGetString(name))
+	}
+	in.openBase()
+	in.openString(have.RawGetString("string").(*lua.LTable))
+	in.openTable(have.RawGetString("table").(*lua.LTable))
+	in.openMath(have.RawGetString("math").(*lua.LTable))
+	in.openJSON()
+	in.openRedis()
+	mt := l.NewTable()
+	mt.RawSetString("__index", l.NewFunction(noGlobal))
+	l.SetMetatable(in.globals, mt)
+	in.env = in.seal(in.globals)
+	in.globals.RawSetString("_G", in.env)
+	l.SetContext(&in.meter)
+	return in
+}
+
+func noGlobal(l *lua.LState) int {
+	l.RaiseError("Script attempted to access nonexistent global variable '%s'", l.ToString(2))
+	return 0
+}
+
+// seal returns an empty table that looks into t and cannot be written.
+func (in *interp) seal(t *lua.LTable) *lua.LTable {
+	l := in.l
+	mt, front := l.NewTable(), l.NewTable()
+	mt.RawSetString("__index", t)
+	mt.RawSetString("__newindex", l.NewFunction(func(l *lua.LState) int {
+		l.RaiseError(errReadOnlyTable)
+		return 0
+	}))
+	mt.RawSetString("__metatable", front)
+	l.SetMetatable(front, mt)
+	in.seals = append(in.seals, front)
+	return front
+}
+
+// library makes t known under name.
+func (in *interp) library(name string, t *lua.LTable) { in.globals.RawSetString(name, in.seal(t)) }
+
+// function puts a function of ours into t.
+func (in *interp) function(t *lua.LTable, name string, f lua.LGFunction) {
+	t.RawSetString(name, in.l.NewFunction(f))
+}
+
+// clean says whether the script left nothing in the sealed tables; there are ways around a metatable.
+func (in *interp) clean() bool {
+	for _, t := range in.seals {
+		if k, _ := t.Next(lua.LNil); k != lua.LNil {
+			return false
+		}
+	}
+	return true
+}
+
+// sealed says whether t may not be written.
+func (in *interp) sealed(t lua.LValue) bool {
+	for _, s := range in.seals {
+		if t == s {
+			return true
+		}
+	}
+	return false
+}
+
+// runScript runs a script on the bench and appends its reply.
+func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
+	if b.lua == nil {
+		b.lua = newInterp()
+	}
+	in := b.lua
+	in.bench, in.call, in.v, in.stop = b, c, resp.V2, nil
+	in.call.readOnly = c.readOnly || s.noWrites
+	b.facts.space = c.space
+	v := b.Version
+	in.meter.begin(b.time)
+	result, err := in.run(s)
+	if !in.clean() || in.l.GetTop() != 0 {
+		b.lua = nil
+	}
+	switch {
+	case in.stop != nil:
+		b.lua = nil
+		return out, in.stop
+	case err != nil:
+		return resp.Err(out, err.Error()), nil
+	}
+	return in.appendValue(out, result, v, 0), nil
+}
+
+// run calls the script and returns its first result. An error is the text of the reply.
+func (in *interp) run(s *script) (result lua.LValue, err error) {
+	l := in.l
+	in.rand.Seed(0)
+	in.globals.RawSetString("KEYS", in.strings(in.call.keys))
+	in.globals.RawSetString("ARGV", in.strings(in.call.argv))
+	f := l.NewFunctionFromProto(s.proto)
+	f.Env = in.env
+	l.Push(f)
+	if err := l.PCall(0, 1, nil); err != nil {
+		return nil, failure(uncaught(err, s))
+	}
+	result = l.Get(-1)
+	l.Pop(1)
+	return result, nil
+}
+
+var tracePosition = regexp.MustCompile(chunkName + `:(\d+):`)
+
+// uncaught says what Redis says of an error that a script did not catch.
+func uncaught(err error, s *script) string {
+	text, line := "ERR "+err.Error(), "1"
+	if e, ok := err.(*lua.ApiError); ok {
+		text = "ERR " + e.Object.String()
+		if t, ok := e.Object.(*lua.LTable); ok {
+			text = t.RawGetString("err").String()
+		}
+		if m := tracePosition.FindStringSubmatch(e.StackTrace); m != nil {
+			line = m[1]
+		}
+	}
+	return text + " script: " + s.sha + ", on @" + chunkName + ":" + line + "."
+}
+
+// strings makes a table of arguments.
+func (in *interp) strings(args [][]byte) *lua.LTable {
+	t := in.l.CreateTable(len(args), 0)
+	for _, a := range args {
+		t.Append(lua.LString(a))
+	}
+	return t
+}
+
+func (in *interp) openBase() {
+	g := in.globals
+	in.function(g, joinName, in.join)
+	in.function(g, "pcall", in.pcall)
+	in.function(g, "tostring", luaToString)
+	in.function(g, "loadstring", in.loadString)
+	in.function(g, "rawset", func(l *lua.LState) int {
+		if in.sealed(l.CheckTable(1)) {
+			fail(l, "ERR "+errReadOnlyTable)
+		}
+		l.RawSet(l.CheckTable(1), l.CheckAny(2), l.CheckAny(3))
+		l.SetTop(1)
+		return 1
+	})
+	in.function(g, "setmetatable", func(l *lua.LState) int {
+		if in.sealed(l.CheckTable(1)) {
+			fail(l, "ERR "+errReadOnlyTable)
+		}
+		l.CheckTypes(2, lua.LTNil, lua.LTTable)
+		if l.GetMetaField(l.Get(1), "__metatable") != lua.LNil {
+			l.RaiseError("cannot change a protected metatable")
+		}
+		l.SetMetatable(l.Get(1), l.Get(2))
+		l.SetTop(1)
+		return 1
+	})
+	in.function(g, "collectgarbage", func(l *lua.LState) int {
+		l.Push(lua.LNumber(0))
+		return 1
+	})
+}
+
+// join is the operator "..".
+func (in *interp) join(l *lua.LState) int {
+	n := l.GetTop()
+	size := 0
+	parts := make([]string, n)
+	for i := range parts {
+		s, ok := text(l.Get(i + 1))
+		if !ok {
+			return in.joinMeta(l)
+		}
+		parts[i] = s
+		size += len(s)
+	}
+	checkSize(l, size)
+	l.Push(lua.LString(strings.Join(parts, "")))
+	return 1
+}
+
+// joinMeta joins from the right, by __concat where an operand is no string.
+func (in *interp) joinMeta(l *lua.LState) int {
+	n := l.GetTop()
+	acc := l.Get(n)
+	for i := n - 1; i > 0; i-- {
+		v := l.Get(i)
+		a, ok := text(v)
+		b, ok2 := text(acc)
+		if ok && ok2 {
+			checkSize(l, len(a)+len(b))
+			acc = lua.LString(a + b)
+			continue
+		}
+		f := l.GetMetaField(v, "__concat")
+		if f == lua.LNil {
+			f = l.GetMetaField(acc, "__concat")
+		}
+		if f == lua.LNil {
+			if ok {
+				v = acc
+			}
+			l.RaiseError("attempt to concatenate a %s value", v.Type())
+		}
+		l.Push(f)
+		l.Push(v)
+		l.Push(acc)
+		l.Call(2, 1)
+		acc = l.Get(-1)
+		l.Pop(1)
+	}
+	l.Push(acc)
+	return 1
+}
+
+// checkSize refuses to make a string of that many bytes.
+func checkSize(l *lua.LState, size int) {
+	if size < 0 || size > maxString {
+		l.RaiseError("string of more than %d bytes", maxString)
+	}
+}
+
+// text returns a string or number as text.
+func text(v lua.LValue) (string, bool) {
+	switch v := v.(type) {
+	case lua.LString:
+		return string(v), true
+	case lua.LNumber:
+		return number(float64(v)), true
+	}
+	return "", false
+}
+
+// number writes a number as Lua does, with 14 digits.
+func number(f float64) string {
+	switch {
+	case f == math.Trunc(f) && math.Abs(f) < 1e14:
+		if f == 0 && math.Signbit(f) {
+			return "-0"
+		}
+		return strconv.FormatInt(int64(f), 10)
+	case math.IsInf(f, 1):
+		return "inf"
+	case math.IsInf(f, -1):
+		return "-inf"
+	case math.IsNaN(f):
+		return "nan"
+	}
+	return strconv.FormatFloat(f, 'g', 14, 64)
+}
+
+func luaToString(l *lua.LState) int {
+	v := l.CheckAny(1)
+	if n, ok := v.(lua.LNumber); ok {
+		l.Push(lua.LString(number(float64(n))))
+		return 1
+	}
+	l.Push(l.ToStringMeta(v))
+	return 1
+}
+
+// pcall gives an error table of redis.call as its text, as Redis does.
+func (in *interp) pcall(l *lua.LState) int {
+	l.CheckAny(1)
+	if err := l.PCall(l.GetTop()-1, lua.MultRet, nil); err != nil {
+		if in.stop != nil {
+			l.RaiseError("%s", in.stop.Error())
+		}
+		var v lua.LValue = lua.LString(err.Error())
+		if e, ok := err.(*lua.ApiError); ok {
+			v = e.Object
+		}
+		if t, ok := v.(*lua.LTable); ok && t.RawGetString("err") != lua.LNil {
+			v = t.RawGetString("err")
+		}
+		l.Push(lua.LFalse)
+		l.Push(v)
+		return 2
+	}
+	l.Insert(lua.LTrue, 1)
+	return l.GetTop()
+}
+
+func (in *interp) loadString(l *lua.LState) int {
+	s := l.CheckString(1)
+	if len(s) > maxScript {
+		l.RaiseError("chunk of more than %d bytes", maxScript)
+	}
+	proto, err := compile(s, l.OptString(2, chunkName))
+	if err != nil {
+		l.Push(lua.LNil)
+		l.Push(lua.LString(err.Error()))
+		return 2
+	}
+	f := l.NewFunctionFromProto(proto)
+	f.Env = in.env
+	l.Push(f)
+	return 1
+}
+
+func (in *interp) openTable(t *lua.LTable) {
+	in.function(t, "concat", tableConcat)
+	insert := t.RawGetString("insert").(*lua.LFunction).GFunction
+	in.function(t, "insert", func(l *lua.LState) int {
+		if in.sealed(l.CheckTable(1)) {
+			fail(l, "ERR "+errReadOnlyTable)
+		}
+		return insert(l)
+	})
+	in.library("table", t)
+}
+
+func tableConcat(l *lua.LState) int {
+	t, sep := l.CheckTable(1), l.OptString(2, "")
+	from, to := l.OptInt(3, 1), l.OptInt(4, t.Len())
+	var b strings.Builder
+	for i := from; i <= to; i++ {
+		s, ok := text(t.RawGetInt(i))
+		if !ok {
+			l.RaiseError("invalid value (%s) at index %d in table for 'concat'", t.RawGetInt(i).Type(), i)
+		}
+		checkSize(l, b.Len()+len(s)+len(sep))
+		b.WriteString(s)
+		if i != to {
+			b.WriteString(sep)
+		}
+	}
+	l.Push(lua.LString(b.String()))
+	return 1
+}
+
+// openMath replaces what would share its randomness with the rest of the process.
+func (in *interp) openMath(t *lua.LTable) {
+	in.function(t, "random", func(l *lua.LState) int {
+		low, high := 1, 0
+		switch l.GetTop() {
+		case 0:
+			l.Push(lua.LNumber(in.rand.Float64()))
+			return 1
+		case 1:
+			high = l.CheckInt(1)
+		default:
+			low, high = l.CheckInt(1), l.CheckInt(2)
+		}
+		if high < low || high-low < 0 || high-low == math.MaxInt {
+			l.ArgError(l.GetTop(), "interval is empty")
+		}
+		l.Push(lua.LNumber(low + in.rand.Intn(high-low+1)))
+		return 1
+	})
+	in.function(t, "randomseed", func(l *lua.LState) int {
+		in.rand.Seed(l.CheckInt64(1))
+		return 0
+	})
+	in.library("math", t)
+}
