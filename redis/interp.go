@@ -127,7 +127,7 @@ func newInterp() *interp {
 	}
 	in.globals = l.NewTable()
 	have := l.Get(lua.GlobalsIndex).(*lua.LTable)
-	for _, name := range strings.Fields("assert error getmetatable ipairs next pairs rawequal rawget select setmetatable tonumber type unpack xpcall _VERSION") {
+	for _, name := range strings.Fields("assert getmetatable ipairs next pairs rawequal rawget select setmetatable tonumber type unpack xpcall _VERSION") {
 		in.globals.RawSetString(name, have.RawGetString(name))
 	}
 	in.openBase()
@@ -264,6 +264,7 @@ func (in *interp) strings(args [][]byte) *lua.LTable {
 func (in *interp) openBase() {
 	g := in.globals
 	in.function(g, joinName, in.join)
+	in.function(g, "error", luaError)
 	in.function(g, "pcall", in.pcall)
 	in.function(g, "tostring", luaToString)
 	in.function(g, "loadstring", in.loadString)
@@ -379,6 +380,21 @@ func number(f float64) string {
 		return "nan"
 	}
 	return strconv.FormatFloat(f, 'g', 14, 64)
+}
+
+// luaError puts where it was called in front of a text, unless that was no script's doing.
+func luaError(l *lua.LState) int {
+	v, level := l.Get(1), l.OptInt(2, 1)
+	if s, ok := text(v); ok {
+		v = lua.LString(s)
+		if at, ok := l.GetStack(level); ok && level > 0 {
+			if _, err := l.GetInfo("Sl", at, lua.LNil); err == nil && at.What != "G" {
+				v = lua.LString(at.Source + ":" + strconv.Itoa(at.CurrentLine) + ": " + s)
+			}
+		}
+	}
+	l.Error(v, 0)
+	return 0
 }
 
 func luaToString(l *lua.LState) int {

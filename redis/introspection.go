@@ -185,8 +185,8 @@ func commandGetKeys(_ *Session, q *request, b []byte) []byte {
 	case err != nil:
 		return resp.Err(b, "ERR Invalid number of arguments specified for command")
 	}
-	keys := row.keysOf(args)
-	if keys == nil {
+	keys, ok := row.keysOf(args)
+	if !ok {
 		return resp.Err(b, "ERR Invalid arguments specified for command")
 	}
 	b = resp.Array(b, len(keys))
@@ -196,23 +196,18 @@ func commandGetKeys(_ *Session, q *request, b []byte) []byte {
 	return b
 }
 
-// keysOf picks the keys out of a request, nil if there are none.
-func (c *Command) keysOf(args [][]byte) [][]byte {
-	k := c.Keys
+// keysOf picks the keys out of a request whose number of arguments fits the row.
+func (c *Command) keysOf(args [][]byte) (keys [][]byte, ok bool) {
 	if c.Flags&MovingKeys != 0 { // EVAL script numkeys key...
-		n, ok := resp.Int(args[2])
-		if !ok || n < 1 || n > int64(len(args)-3) {
-			return nil
-		}
-		return args[3 : 3+n]
+		keys, _, err := scriptArgs(args)
+		return keys, err == nil
 	}
-	last := k.Last
+	last := c.Keys.Last
 	if last < 0 {
 		last += len(args)
 	}
-	var keys [][]byte
-	for i := k.First; i <= last; i += k.Step {
+	for i := c.Keys.First; i <= last; i += c.Keys.Step {
 		keys = append(keys, args[i])
 	}
-	return keys
+	return keys, true
 }

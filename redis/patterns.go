@@ -13,6 +13,8 @@ const (
 	maxDepth    = 200 // items of a pattern that lie in each other
 )
 
+const errPatternEnd = "malformed pattern (ends with '%')"
+
 // A capture is open until its ")" is met; one of "()" is a position.
 const (
 	openCapture     = -1
@@ -98,14 +100,14 @@ func (m *matcher) match(s, p int) int {
 // escape matches %b, %f and back references; special is false for an escaped character or a class.
 func (m *matcher) escape(s, p int) (end, next int, special bool) {
 	if p+1 == len(m.p) {
-		m.l.RaiseError("malformed pattern (ends with '%%')")
+		m.l.RaiseError("%s", errPatternEnd)
 	}
 	switch c := m.p[p+1]; {
 	case c == 'b':
 		return m.balanced(s, p+2), p + 4, true
 	case c == 'f':
 		if p += 2; p == len(m.p) || m.p[p] != '[' {
-			m.l.RaiseError("missing '[' after '%%f' in pattern")
+			m.l.RaiseError("missing '[' after '%s' in pattern", "%f")
 		}
 		next := m.itemEnd(p)
 		before, at := byte(0), byte(0)
@@ -215,7 +217,7 @@ func (m *matcher) itemEnd(p int) int {
 	switch c {
 	case '%':
 		if p == len(m.p) {
-			m.l.RaiseError("malformed pattern (ends with '%%')")
+			m.l.RaiseError("%s", errPatternEnd)
 		}
 		return p + 1
 	case '[':
