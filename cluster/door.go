@@ -107,10 +107,13 @@ func (d *Door) Flush() {
 	n.flushing = d
 	for i, b := range d.full {
 		n.submit(b)
+		n.work() // batch by batch, so that room is made in between
 		d.full[i] = nil
 	}
+	if len(d.full) == 0 {
+		n.work()
+	}
 	d.full = d.full[:0]
-	n.work()
 	n.flushing = nil
 	done := d.done
 	d.done, d.spare = d.spare[:0], done

@@ -9,11 +9,11 @@ import (
 )
 
 // Eviction begins when the entries take more than highWater of the budget and ends below lowWater; above fullWater every pass of a writer makes
-// more room than it takes. In hundredths.
+// room itself, so that no write of class cache is refused (keyspace does that at 94) because the sweep is slow. In hundredths.
 const (
 	lowWater  = 85
 	highWater = 88
-	fullWater = 92
+	fullWater = 90
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 	lookAt    = 128 // candidates looked at in one go
 	lookTries = 8   // goes for one Evict
 
-	roundsPerPass = 4 // Evicts that one pass of a writer carries out at most
+	roundsPerPass = 16 // Evicts that one pass of a writer carries out at most
 )
 
 // marks says which keys were read since eviction last came by: a bit for many keys each, by their hash. It is not part of the state.
@@ -59,8 +59,9 @@ func (m *marks) take(hash uint64) bool {
 // evictor picks what has to go (design 3.7). Guarded by Node.mu.
 type evictor struct {
 	cursor  [op.Classes]uint64
-	active  bool // between high and low water
-	flying  bool // an Evict is on its way
+	active  bool  // between high and low water
+	flying  bool  // an Evict is on its way
+	rest    int64 // own clock: nothing was found, do not look again before this
 	found   []keyspace.Candidate
 	victims []op.Guard
 }
@@ -69,7 +70,8 @@ type evictor struct {
 func (n *Node) evict() bool {
 	e := &n.evictor
 	m := n.state.Memory()
-	if m.Budget == 0 || e.flying {
+	now := n.clock.now()
+	if m.Budget == 0 || e.flying || now < e.rest {
 		return false
 	}
 	switch share := m.Used / (m.Budget/100 + 1); {
@@ -78,7 +80,11 @@ func (n *Node) evict() bool {
 	case share >= highWater:
 		e.active = true
 	}
-	if !e.active || !n.pick() {
+	if !e.active {
+		return false
+	}
+	if !n.pick() {
+		e.rest = now + int64(tick)
 		return false
 	}
 	b := &batch{node: n, then: func() { e.flying = false }}
@@ -88,28 +94,34 @@ func (n *Node) evict() bool {
 	return true
 }
 
-// pick fills victims with keys that nobody used since it last came by, of the lowest class that has some.
+// pick fills victims with keys that nobody used since it last came by: of class cache, and when hardly any of those are left, of class token.
 func (n *Node) pick() bool {
 	e := &n.evictor
 	e.victims = e.victims[:0]
-	for _, class := range []op.Class{op.Cache, op.Token} {
-		wrapped := 0
-		for try := 0; try < lookTries && wrapped < 2 && len(e.victims) < victims; try++ {
-			e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], lookAt, class, e.found[:0])
-			for _, c := range e.found {
-				if !n.used.take(c.Mark) {
-					e.victims = append(e.victims, c.Guard)
-				}
-			}
-			if e.cursor[class] == 0 {
-				wrapped++
+	n.pickOf(op.Cache)
+	if m := n.state.Memory(); len(e.victims) < victims && m.Class[op.Cache].Bytes < m.Budget/100 {
+		n.pickOf(op.Token)
+	}
+	return len(e.victims) > 0
+}
+
+// pickOf looks at the next candidates of one class, up to two times at all of them: the first clears the marks of those in use.
+func (n *Node) pickOf(class op.Class) {
+	e := &n.evictor
+	if n.state.Memory().Class[class].Keys == 0 {
+		return
+	}
+	for try, wrapped := 0, 0; try < lookTries && wrapped < 2 && len(e.victims) < victims; try++ {
+		e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], lookAt, class, e.found[:0])
+		for _, c := range e.found {
+			if !n.used.take(c.Mark) {
+				e.victims = append(e.victims, c.Guard)
 			}
 		}
-		if len(e.victims) > 0 {
-			return true
+		if e.cursor[class] == 0 {
+			wrapped++
 		}
 	}
-	return false
 }
 
 // crowded says whether writers must make room themselves. Caller holds mu.
