@@ -18,14 +18,13 @@ import (
 
 // A snapshot file is a header, blocks, and an end.
 //
-//	header: magic(8) length(4) base crc(4)
+//	header: magic(8), and the base as a block
 //	block:  length(4) crc(4) records of keyspace, whole ones
-//	end:    zero(4) crc(4)
+//	end:    a block of length zero
 //
 // Each checksum also covers the ones before it: no block can be missing or stand in another place.
 const (
 	snapshotMagic = "holdsnp\x01"
-	maxHead       = 1 << 10 // bytes of the base
 	maxBlock      = 1 << 30 // bytes of a block: a record is never cut
 	readBuffer    = 4 << 20
 	snapshotEnd   = ".snapshot"
@@ -50,15 +49,8 @@ func (w *snapshotWriter) begin(base replica.Base) error {
 	return w.block(encodeBase(base))
 }
 
-// block writes b as one block; nothing if it is empty.
+// block writes b as one block. An empty one is the end.
 func (w *snapshotWriter) block(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	return w.put(b)
-}
-
-func (w *snapshotWriter) put(b []byte) error {
 	var head [8]byte
 	le.PutUint32(head[:], uint32(len(b)))
 	w.sum = crc32.Update(crc32.Update(w.sum, castagnoli, head[:4]), castagnoli, b)
@@ -83,7 +75,7 @@ func (w *snapshotWriter) write(b []byte) error {
 
 // end completes the file and brings it to stable storage.
 func (w *snapshotWriter) end() error {
-	if err := w.put(nil); err != nil {
+	if err := w.block(nil); err != nil {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
@@ -95,8 +87,8 @@ func (w *snapshotWriter) end() error {
 // errSnapshot is what a file is that holds no whole snapshot.
 var errSnapshot = errors.New("the file is damaged or not complete")
 
-// readSnapshot checks the snapshot in file and gives each its records.
-func readSnapshot(path string, each func(records []byte) error) (base replica.Base, err error) {
+// openSnapshot checks the snapshot in a file and gives each its records.
+func openSnapshot(path string, each func(records []byte) error) (base replica.Base, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return base, fmt.Errorf("open a snapshot: %w", err)
@@ -106,7 +98,12 @@ func readSnapshot(path string, each func(records []byte) error) (base replica.Ba
 	if err != nil {
 		return base, fmt.Errorf("open a snapshot: %w", err)
 	}
-	r := snapshotReader{r: bufio.NewReaderSize(f, readBuffer), left: info.Size()}
+	return readSnapshot(bufio.NewReaderSize(f, readBuffer), info.Size(), each)
+}
+
+// readSnapshot reads a snapshot of size bytes.
+func readSnapshot(from io.Reader, size int64, each func(records []byte) error) (base replica.Base, err error) {
+	r := snapshotReader{r: from, left: size}
 	var magic [len(snapshotMagic)]byte
 	if _, err := io.ReadFull(r.r, magic[:]); err != nil || string(magic[:]) != snapshotMagic {
 		return base, errSnapshot
@@ -133,7 +130,7 @@ func readSnapshot(path string, each func(records []byte) error) (base replica.Ba
 }
 
 type snapshotReader struct {
-	r    *bufio.Reader
+	r    io.Reader
 	left int64
 	sum  uint32
 	buf  []byte
@@ -149,6 +146,7 @@ func (r *snapshotReader) block() ([]byte, error) {
 	if size > maxBlock || size > r.left {
 		return nil, errSnapshot
 	}
+	r.left -= size
 	if int64(cap(r.buf)) < size {
 		r.buf = make([]byte, size+size/4)
 	}
@@ -197,7 +195,7 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 	os.Remove(filepath.Join(n.snapshotDir(), "new.tmp"))
 	for _, s := range all {
 		path := filepath.Join(n.snapshotDir(), s.name)
-		base, err := readSnapshot(path, n.load)
+		base, err := openSnapshot(path, n.load)
 		if err == nil {
 			n.snapshot.index = base.Index
 			if info, err := os.Stat(path); err == nil {
@@ -228,7 +226,7 @@ func repairSnapshots(dir string) (report string, err error) {
 	}
 	for _, s := range all {
 		path := filepath.Join(dir, s.name)
-		if _, err := readSnapshot(path, func([]byte) error { return nil }); err != nil {
+		if _, err := openSnapshot(path, func([]byte) error { return nil }); err != nil {
 			if err := os.Rename(path, path+".cut"); err != nil {
 				return "", fmt.Errorf("move a damaged snapshot aside: %w", err)
 			}

@@ -132,6 +132,9 @@ func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Bas
 			buf, done = w.Next(buf[:0], sliceBytes)
 			backlog = w.Backlog()
 		})
+		if len(buf) == 0 {
+			continue // a stretch without keys
+		}
 		if err := out.block(buf); err != nil {
 			return 0, err
 		}

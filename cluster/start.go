@@ -83,7 +83,6 @@ func (n *Node) recover(base replica.Base) error {
 	if err != nil {
 		return err
 	}
-	n.snapshot.logStart = n.wal.Bytes()
 	debug.FreeOSMemory() // the buffers that recovery took
 	n.log.Info("recovered", slog.Uint64("snapshot", n.snapshot.index), slog.Int("entries", entries),
 		slog.Uint64("ops", n.state.Ops()), slog.Duration("took", time.Since(begin)))
