@@ -15,7 +15,7 @@ run: build ## build the daemon and serve Redis on 6379, memcached on 11211, heal
 	@exec ./bin/holdfast serve
 
 build: ## build bin/holdfast
-	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/holdfast ./cmd/holdfast
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/holdfast ./cmd/holdfast
 
 test: packages lint test-go ## install what the tests need (Debian packages, as root) and run them all
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,6 +59,7 @@ type daemon struct {
 func command(args ...string) *exec.Cmd {
 	all := append([]string{"serve", "--redis-listen=127.0.0.1:0", "--memcached-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"}, args...)
 	cmd := exec.Command(binary, all...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDFAST_") }) // they would be settings
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
