@@ -57,3 +57,66 @@ func inUse() int {
 	runtime.ReadMemStats(&m)
 	return int(m.HeapInuse + m.StackInuse)
 }
+
+// pong answers every byte with a kilobyte, after parking once.
+type pong struct {
+	conn   *Conn
+	parked []*pong // the worker's
+	asked  int
+}
+
+func (p *pong) Session(_ string, c *Conn) Session { p.conn = c; return p }
+func (p *pong) Close()                            {}
+
+func (p *pong) Flush() {
+	for _, c := range p.parked {
+		c.conn.Wake()
+	}
+	p.parked = p.parked[:0]
+}
+
+func (p *pong) Process(in, out []byte) (used int, reply []byte, next int) {
+	if p.asked == 0 {
+		p.asked = len(in)
+		p.parked = append(p.parked, p)
+		return 0, append(out, 'p'), 0
+	}
+	p.asked = 0
+	return len(in), append(out, kilobyte[1:]...), 1
+}
+
+var kilobyte = make([]byte, 1024)
+
+// A request, even one that waits for a flush of the worker, allocates nothing.
+func TestAllocations(t *testing.T) {
+	path := t.TempDir() + "/s"
+	s, err := Start(Config{Listeners: []Listener{{Address: path}}, Loops: 1}, func(func()) Worker { return &pong{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var before, after runtime.MemStats
+	var b [2048]byte
+	const warm, rounds = 100, 2000
+	for i := range warm + rounds {
+		if i == warm {
+			runtime.ReadMemStats(&before)
+		}
+		unix.Write(fd, b[:1])
+		if n, err := unix.Read(fd, b[:]); n != 1024 {
+			t.Fatal(n, err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > rounds/10 {
+		t.Errorf("%d allocations for %d requests", n, rounds)
+	}
+}

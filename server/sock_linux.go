@@ -17,7 +17,7 @@ const (
 //
 //	parked   its session waits for Wake. Nothing is read.
 //	blocked  out holds replies that the socket did not take. Nothing is read or processed.
-//	holding  it parked with replies in out, which are written when the pass ends, or with what comes when it is woken before.
+//	holding  it parked with a few replies in out, which are written when the pass ends, or with what comes when it is woken before.
 //	due      there is something to process as soon as it is not blocked.
 //	ending   to be closed as soon as it is not blocked.
 type sock struct {
@@ -149,7 +149,7 @@ func (l *loop) process(c *sock, in []byte) {
 	c.parked = next == 0
 	c.ending = next < 0
 	c.due = next > 0 && len(rest) >= next
-	if c.parked && len(out) > 0 {
+	if c.parked && 0 < len(out) && len(out) <= replyRoom {
 		if c.out = l.take(c, len(out)); c.out == nil {
 			return
 		}

@@ -97,6 +97,7 @@ type toy struct {
 	reply       string
 	ready       atomic.Bool
 	gone        bool
+	need        int // what Process has asked for
 }
 
 func (s *toy) finish(reply string) {
@@ -121,6 +122,15 @@ func (s *toy) Close() {
 }
 
 func (s *toy) Process(in, out []byte) (used int, reply []byte, next int) {
+	if len(in) < s.need {
+		panic("processed with less than it asked for")
+	}
+	used, reply, next = s.process(in, out)
+	s.need = next
+	return used, reply, next
+}
+
+func (s *toy) process(in, out []byte) (used int, reply []byte, next int) {
 	if s.gone {
 		panic("processed after close")
 	}
