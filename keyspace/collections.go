@@ -181,6 +181,9 @@ func (s *State) editable(f *found, kind op.Type) collection {
 
 // put adds el or replaces its value, and turns c into a tree when it outgrows being packed.
 func (s *State) put(c *collection, el element) (added bool) {
+	if c.tree == nil && len(el.name)+len(el.value) > maxPackedBytes {
+		c.grow()
+	}
 	if c.tree != nil {
 		return c.tree.put(el)
 	}
@@ -193,13 +196,18 @@ func (s *State) put(c *collection, el element) (added bool) {
 		le.PutUint16(c.blob, uint16(c.len()+1))
 	}
 	if c.len() > maxPackedElements || len(c.blob) > maxPackedBytes {
-		t := newTree()
-		c.each(func(el element) { t.put(el) })
-		*c = collection{pairs: c.pairs, tree: t}
+		c.grow()
 	} else {
 		s.blob = c.blob
 	}
 	return j == 0
+}
+
+// grow makes a tree of packed elements.
+func (c *collection) grow() {
+	t := newTree()
+	c.each(func(el element) { t.put(el) })
+	*c = collection{pairs: c.pairs, tree: t}
 }
 
 // add puts els into the collection of type kind at f and says how many are new. If fresh, those that are there stay as they are.

@@ -521,8 +521,9 @@ func TestCompaction(t *testing.T) {
 				f.one(&op.Delete{Keys: []op.Key{k}})
 			}
 		}
-		for range 2000 {
-			f.tick()
+		want, w := f.s.Digest(), f.s.BeginSnapshot()
+		if c := reload(t, w, 3, 20_000, f.tick); c.Digest() != want {
+			t.Fatal("the snapshot is not the state at its beginning")
 		}
 		verify(t, f.s)
 		m := &f.s.slab
@@ -611,4 +612,29 @@ func TestImport(t *testing.T) {
 		t.Error("only", n)
 	}
 	verify(t, to)
+}
+
+// TestDeadButThere asks for a key that is dead and that no entry has removed yet.
+func TestDeadButThere(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	for i := range maxExpired + 3 {
+		f.one(&op.Set{Key: key(0, fmt.Sprintf("k%03d", i)), Life: op.Life{Kind: op.In, Ms: 10}})
+	}
+	f.stamp += 10 * ms
+	first, last := fmt.Sprintf("k%03d", maxExpired), fmt.Sprintf("k%03d", maxExpired+2)
+	add := set(first, "new")
+	add.Cond.Kind = op.IfAbsent
+	tx := &op.Tx{}
+	tx.Add(get(last))
+	tx.Add(&op.Exists{Keys: []op.Key{key(0, last)}})
+	got := f.do(add, tx)
+	if got[0].Status != op.OK || got[1].List[0].Status != op.Missing || got[1].List[1].Int != 0 {
+		t.Errorf("%+v", got)
+	}
+	if m := f.s.Memory(); m.Expired != maxExpired+1 || m.Space[0].Keys != 3 {
+		t.Errorf("%+v", m)
+	}
+	if r := f.read(get(last)); r.Status != op.Missing {
+		t.Errorf("%+v", r)
+	}
 }

@@ -1,8 +1,6 @@
 package keyspace
 
-import (
-	"holdfast/op"
-)
+import "holdfast/op"
 
 // Read answers r as of present, the group's time in Unix ns, or as of the newest stamp if that is later. What res then refers to is valid until the
 // next Apply. due says that a key that r needs has reached its deadline by present while no stamp there has been applied: res says nothing,
@@ -217,13 +215,16 @@ func (s *State) dump(r *op.Dump, p int64, res *op.Result) bool {
 	return false
 }
 
-// scanCost is how many keys an empty bucket counts for in a Scan, so that a call takes bounded time in a sparse table: four are one.
-const scanCost = 4
+const (
+	scanCost = 4       // empty buckets that count as one key in a Scan, so that a call takes bounded time in a sparse table
+	scanMost = 1 << 32 // keys that a call looks at, at most
+)
 
 func (s *State) scan(r *op.Scan, p int64, res *op.Result) {
 	t, pos := &s.tables[r.Space], positionOf(r.Cursor)
 	var room [2 * bucketSlots]ref
-	for looked := int64(0); r.Count < 0 || looked < max(r.Count, 1)*scanCost; looked++ {
+	most := min(max(r.Count, 1), scanMost) * scanCost
+	for looked := int64(0); r.Count < 0 || looked < most; looked++ {
 		refs, more := t.collect(s, &pos, room[:0])
 		for _, ref := range refs {
 			e := s.slab.at(ref)
@@ -245,12 +246,11 @@ func (s *State) scan(r *op.Scan, p int64, res *op.Result) {
 // randomKey takes the first bucket that has a key from a place that the seed names.
 func (s *State) randomKey(r *op.RandomKey, p int64, res *op.Result) {
 	t := &s.tables[r.Space]
-	start := positionOf(fold(r.Seed^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93) >> (64 - cursorBits))
-	var room [2 * bucketSlots]ref
-	pos := start
+	pos := positionOf(fold(r.Seed^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93) >> (64 - cursorBits))
 	if len(t.dir) > 0 {
 		pos.prefix = t.start(pos.prefix)
 	}
+	var room [2 * bucketSlots]ref
 	for turn := 0; turn < 2; {
 		refs, more := t.collect(s, &pos, room[:0])
 		for i := range refs {

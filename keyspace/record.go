@@ -244,7 +244,7 @@ func (s *State) loadHead(b []byte) (keys uint64, err error) {
 	}
 	s.configure(c)
 	s.scheduled()
-	s.now = s.stamp / ms
+	s.now, s.compacted = s.stamp/ms, s.ops
 	s.wheel.opened = s.now >> tickShift
 	return keys, nil
 }

@@ -57,8 +57,10 @@ const (
 )
 
 const (
-	maxExpired  = 64 // dead keys that an entry removes
-	compactEach = 8  // items that compaction may move for each key written, and for each entry
+	maxExpired  = 64      // dead keys that an entry removes
+	maxScratch  = 1 << 20 // bytes, and results, that a Result may keep for the next one
+	maxList     = 1 << 10
+	compactEach = 8 // items that compaction may move for each key written, and for each entry
 )
 
 // New returns an empty state that takes its memory from alloc (which gives zeroed bytes; at least 8-byte aligned) and gives it back to
@@ -148,7 +150,21 @@ func (s *State) batch(b []byte, to Results) {
 		if to != nil {
 			to.Result(&s.res)
 		}
+		trim(&s.res)
 		b = rest
+	}
+}
+
+// trim lets go of memory that one unusual result took.
+func trim(r *op.Result) {
+	if cap(r.Scratch) > maxScratch {
+		r.Scratch = nil
+	}
+	if cap(r.List) > maxList {
+		r.List = nil
+	}
+	for i := range r.List {
+		trim(&r.List[i])
 	}
 }
 
