@@ -331,12 +331,12 @@ func Commands() []*Command {
 // WriteCommands writes the table as Markdown, for docs/commands.md.
 func WriteCommands(w io.Writer) error {
 	rows := Commands()
-	if _, err := fmt.Fprintf(w, "## Redis\n\n%d commands, with the options of Redis 7.0.\n\n| command | kind | needed by |\n|---|---|---|\n", len(rows)); err != nil {
+	if _, err := fmt.Fprintf(w, "| command | kind | needed by |\n|---|---|---|\n"); err != nil {
 		return err
 	}
 	for _, row := range rows {
 		name := strings.ToUpper(strings.ReplaceAll(row.Name, "|", " "))
-		if _, err := fmt.Fprintf(w, "| %s | %s | %s |\n", name, row.kind(), row.Needed); err != nil {
+		if _, err := fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, row.kind(), row.Needed); err != nil {
 			return err
 		}
 	}
