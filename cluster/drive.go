@@ -33,6 +33,9 @@ func (n *Node) submit(b *batch) {
 	default:
 		b.since = n.clock.now()
 		n.flying = append(n.flying, b)
+		if b.door != nil {
+			n.flyingBytes += uint64(len(b.Ops))
+		}
 		n.replica.Submit(&b.Batch, b.since)
 	}
 }
@@ -43,8 +46,8 @@ func (n *Node) work() {
 		n.replica.Stamp(n.clock.now())
 	}
 	n.drive()
-	for range roundsPerPass {
-		if n.problem != nil || !n.crowded() || !n.evict() {
+	for range maxEvicts {
+		if n.problem != nil || n.level() < fullWater || !n.evict() {
 			return
 		}
 		n.drive()
@@ -153,7 +156,7 @@ func (n *Node) die(err error) {
 		b.err = engine.ErrUnavailable
 		n.deliverLater(b)
 	}
-	n.flying, n.held, n.unwritten, n.unsynced = nil, nil, nil, nil
+	n.flying, n.flyingBytes, n.held, n.unwritten, n.unsynced = nil, 0, nil, nil, nil
 	n.refused = true
 	n.over.Store(true)
 	if !errors.Is(err, errClosed) {
@@ -192,6 +195,9 @@ func (n *Node) finish(b *batch) {
 		last := copy(n.flying, n.flying[1:])
 		n.flying[last] = nil
 		n.flying = n.flying[:last]
+		if b.door != nil {
+			n.flyingBytes -= uint64(len(b.Ops))
+		}
 	}
 	n.deliverLater(b)
 }

@@ -17,11 +17,11 @@ const (
 )
 
 const (
-	victims   = 64  // keys of one Evict
+	victims   = 128 // keys of one Evict
 	lookAt    = 128 // candidates looked at in one go
 	lookTries = 8   // goes for one Evict
 
-	roundsPerPass = 16 // Evicts that one pass of a writer carries out at most
+	maxEvicts = 16 // Evicts that are proposed in one pass of a writer, and that are on their way together, at most
 )
 
 // marks says which keys were read since eviction last came by: a bit for many keys each, by their hash. It is not part of the state.
@@ -59,9 +59,10 @@ func (m *marks) take(hash uint64) bool {
 // evictor picks what has to go (design 3.7). Guarded by Node.mu.
 type evictor struct {
 	cursor  [op.Classes]uint64
-	active  bool  // between high and low water
-	flying  bool  // an Evict is on its way
-	rest    int64 // own clock: nothing was found, do not look again before this
+	active  bool   // between high and low water
+	flying  int    // Evicts on their way
+	freeing uint64 // bytes that they will free, about
+	rest    int64  // own clock: nothing was found, do not look again before this
 	found   []keyspace.Candidate
 	victims []op.Guard
 }
@@ -69,48 +70,59 @@ type evictor struct {
 // evict proposes one Evict if there should be one, and says whether it did. Caller holds mu.
 func (n *Node) evict() bool {
 	e := &n.evictor
-	m := n.state.Memory()
 	now := n.clock.now()
-	if m.Budget == 0 || e.flying || now < e.rest {
-		return false
-	}
-	switch share := m.Used / (m.Budget/100 + 1); {
-	case share < lowWater:
+	switch level := n.level(); {
+	case level < lowWater:
 		e.active = false
-	case share >= highWater:
+	case level >= highWater:
 		e.active = true
 	}
-	if !e.active {
+	if !e.active || e.flying == maxEvicts || now < e.rest {
 		return false
 	}
-	if !n.pick() {
+	size := n.pick()
+	if len(e.victims) == 0 {
 		e.rest = now + int64(tick)
 		return false
 	}
-	b := &batch{node: n, then: func() { e.flying = false }}
+	b := &batch{node: n, then: func() { e.flying--; e.freeing -= size }}
 	b.Batch = replica.Batch{Ops: (&op.Evict{Victims: e.victims}).Append(nil), Sink: b}
-	e.flying = true
+	e.flying++
+	e.freeing += size
 	n.submit(b)
 	return true
 }
 
+// level is how much of the budget is used when all is carried out that is on its way, in hundredths. Caller holds mu.
+func (n *Node) level() uint64 {
+	m := n.state.Memory()
+	if m.Budget == 0 {
+		return 0
+	}
+	used := m.Used + n.flyingBytes
+	return (used - min(used, n.evictor.freeing)) / (m.Budget/100 + 1)
+}
+
 // pick fills victims with keys that nobody used since it last came by: of class cache, and when hardly any of those are left, of class token.
-func (n *Node) pick() bool {
+// It returns how much they take, about.
+func (n *Node) pick() (size uint64) {
 	e := &n.evictor
 	e.victims = e.victims[:0]
-	n.pickOf(op.Cache)
+	size = n.pickOf(op.Cache)
 	if m := n.state.Memory(); len(e.victims) < victims && m.Class[op.Cache].Bytes < m.Budget/100 {
-		n.pickOf(op.Token)
+		size += n.pickOf(op.Token)
 	}
-	return len(e.victims) > 0
+	return size
 }
 
 // pickOf looks at the next candidates of one class, up to two times at all of them: the first clears the marks of those in use.
-func (n *Node) pickOf(class op.Class) {
+func (n *Node) pickOf(class op.Class) (size uint64) {
 	e := &n.evictor
-	if n.state.Memory().Class[class].Keys == 0 {
-		return
+	c := n.state.Memory().Class[class]
+	if c.Keys == 0 {
+		return 0
 	}
+	before := len(e.victims)
 	for try, wrapped := 0, 0; try < lookTries && wrapped < 2 && len(e.victims) < victims; try++ {
 		e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], lookAt, class, e.found[:0])
 		for _, c := range e.found {
@@ -122,10 +134,5 @@ func (n *Node) pickOf(class op.Class) {
 			wrapped++
 		}
 	}
-}
-
-// crowded says whether writers must make room themselves. Caller holds mu.
-func (n *Node) crowded() bool {
-	m := n.state.Memory()
-	return m.Budget > 0 && m.Used/(m.Budget/100+1) >= fullWater
+	return uint64(len(e.victims)-before) * (c.Bytes / c.Keys)
 }

@@ -12,9 +12,13 @@ func cacheKey(k string) op.Key { return op.Key{Space: 3, Name: []byte(k)} }
 
 // A cache that is written without end: nothing is refused, what is read stays, what is not cache stays.
 func TestEviction(t *testing.T) {
-	for _, size := range []int{100, 1000, 100_000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			cfg := Config{Durability: Memory, Limit: MinLimit}
+	for _, tc := range []struct {
+		size       int
+		durability Durability
+	}{{100, Memory}, {1000, Memory}, {1000, Always}, {100_000, Second}, {100_000, Always}} {
+		t.Run(fmt.Sprint(tc), func(t *testing.T) {
+			size := tc.size
+			cfg := Config{Dir: t.TempDir(), Durability: tc.durability, Limit: MinLimit}
 			cfg.Classes[3] = op.Cache
 			cfg.Classes[1] = op.Session
 			n := start(t, cfg)

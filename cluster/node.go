@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,25 +87,26 @@ type Node struct {
 	failed  chan struct{} // closed when problem is for good
 	over    atomic.Bool   // dead, for readers
 
-	mu        sync.Mutex
-	replica   *replica.Replica
-	wal       *wal.Log // nil with durability Memory
-	doors     []*Door
-	flushing  *Door            // the one whose Flush holds mu
-	unwritten []replica.Append // appended to the log's buffer; the disk was full
-	unsynced  []replica.Append // written; to be reported when they are on stable storage
-	held      []*batch         // not handed to the replica since the disk is full
-	flying    []*batch         // handed to the replica, in order
-	woken     []*Door          // to be woken when mu is given up
-	problem   error            // what keeps writes from being carried out
-	dead      bool             // for good
-	since     int64            // when the problem began, own clock
-	applied   bool             // since mu was taken
-	refused   bool             // the waiting readers are to be refused when mu is given up
-	evictor   evictor
-	snapshot  snapshotStatus
-	fsyncs    [60]int64 // the slowest fsync of each of the last seconds, ns
-	fsyncAt   int64     // second of the newest of them, since the clock's base
+	mu          sync.Mutex
+	replica     *replica.Replica
+	wal         *wal.Log // nil with durability Memory
+	doors       []*Door
+	flushing    *Door            // the one whose Flush holds mu
+	unwritten   []replica.Append // appended to the log's buffer; the disk was full
+	unsynced    []replica.Append // written; to be reported when they are on stable storage
+	held        []*batch         // not handed to the replica since the disk is full
+	flying      []*batch         // handed to the replica, in order
+	flyingBytes uint64           // of the doors' batches among them
+	woken       []*Door          // to be woken when mu is given up
+	problem     error            // what keeps writes from being carried out
+	dead        bool             // for good
+	since       int64            // when the problem began, own clock
+	applied     bool             // since mu was taken
+	refused     bool             // the waiting readers are to be refused when mu is given up
+	evictor     evictor
+	snapshot    snapshotStatus
+	fsyncs      [60]int64 // the slowest fsync of each of the last seconds, ns
+	fsyncAt     int64     // second of the newest of them, since the clock's base
 
 	waitMu  sync.Mutex
 	waiting []engine.Reader // until something is applied
@@ -256,6 +258,7 @@ func (n *Node) reap() {
 		}
 		more = n.replica.Applied() != before
 		n.unlock()
+		runtime.Gosched() // to whoever has been waiting for mu
 	}
 }
 
