@@ -149,12 +149,12 @@ func (g *generator) cond() op.Cond {
 	return op.Cond{Kind: op.CondKind(g.IntN(4)), Version: g.Uint64N(2000)}
 }
 
-func (g *generator) member() []byte { return fmt.Append(nil, "member", g.IntN(200)) }
+func (g *generator) member() []byte { return fmt.Append(nil, "member", g.IntN(400)) }
 
 func (g *generator) members() (ms [][]byte) {
 	n := 3
 	if g.IntN(8) == 0 {
-		n = 90
+		n = 250
 	}
 	for range g.IntN(n) + 1 {
 		ms = append(ms, g.member())
@@ -283,7 +283,7 @@ func sameResult(a, b op.Result) bool {
 func verify(t *testing.T, s *State) {
 	t.Helper()
 	var m Memory
-	used, timers := uint64(0), 0
+	used, timers, trees := uint64(0), 0, map[uint32]bool{}
 	for sp := range op.Space(op.Spaces) {
 		n := 0
 		s.each(sp, func(r ref) {
@@ -308,6 +308,10 @@ func verify(t *testing.T, s *State) {
 				used += uint64(slotSize(e.size()))
 			}
 			if tr := e.tree(); tr != 0 {
+				if trees[tr] {
+					t.Fatalf("%q: another key has its tree", e.key())
+				}
+				trees[tr] = true
 				bytes := uint64(0)
 				s.trees[tr].Ascend(func(el element) bool { bytes += el.cost(); return true })
 				if bytes != s.trees[tr].bytes {
@@ -332,8 +336,8 @@ func verify(t *testing.T, s *State) {
 			t.Fatalf("%q: wrong in the heap", e.key())
 		}
 	}
-	if n := len(s.trees) - 1 - len(s.noTrees); n < 0 {
-		t.Fatal("trees given back twice")
+	if n := len(s.trees) - 1 - len(s.noTrees); n != len(trees) {
+		t.Fatalf("%d trees, should be %d", n, len(trees))
 	}
 	free, spare := uint64(0), uint64(0)
 	for i := range s.slab.classes {

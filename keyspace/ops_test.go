@@ -85,6 +85,8 @@ func TestOps(t *testing.T) {
 		{[]op.Op{hash}, &op.HashIncrBy{Key: k("h"), Field: []byte("f"), Delta: 4}, op.Result{Int: 5, Version: 2}, &op.HashAll{Key: k("h"), Names: true, Values: true}, op.Result{List: []op.Result{val("f"), val("5"), val("g"), val("x")}}},
 		{[]op.Op{hash}, &op.HashIncrBy{Key: k("h"), Field: []byte("g"), Delta: 4}, op.Result{Status: op.NotInteger}, nil, op.Result{}},
 		{nil, &op.HashIncrBy{Key: k("h"), Field: []byte("g"), Delta: 4}, op.Result{Int: 4, Version: 1}, &op.Length{Key: k("h"), Of: op.Hash}, op.Result{Int: 1}},
+		{[]op.Op{hash}, &op.HashIncrBy{Key: k("h"), Field: []byte("f"), Delta: math.MaxInt64}, op.Result{Status: op.Overflow}, nil, op.Result{}},
+		{[]op.Op{hash}, set("x", ""), op.Result{Version: 2}, &op.Versions{Keys: []op.Key{k("h"), k("q")}}, op.Result{List: []op.Result{{Version: 1}, {Status: op.Missing}}}},
 		{[]op.Op{members}, &op.HashIncrBy{Key: k("s"), Field: []byte("g")}, op.Result{Status: op.WrongType}, nil, op.Result{}},
 		{[]op.Op{hash}, &op.HashDelete{Key: k("h"), Fields: [][]byte{[]byte("f"), []byte("g")}}, op.Result{Int: 2}, &op.TypeOf{Key: k("h")}, op.Result{Status: op.Missing}},
 		{nil, &op.HashSet{Key: k("h")}, op.Result{}, &op.TypeOf{Key: k("h")}, op.Result{Status: op.Missing}},
@@ -507,11 +509,11 @@ func TestScan(t *testing.T) {
 func TestCompaction(t *testing.T) {
 	f := newFeeder(New(nil, nil))
 	g := newGenerator(1)
-	const keys = 60_000
+	const keys = 30_000
 	for round, size := range []int{100, 900, 300, 5000, 50} {
 		n := keys
 		if size == 5000 {
-			n = 6000
+			n = 4000
 		}
 		for i := range keys {
 			k := key(op.Space(i%3), fmt.Sprint("k", i))
@@ -636,5 +638,54 @@ func TestDeadButThere(t *testing.T) {
 	}
 	if r := f.read(get(last)); r.Status != op.Missing {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestReadsWait has each read with several keys meet one that is due.
+func TestReadsWait(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	f.do(set("a", ""), &op.Set{Key: key(0, "b"), Life: op.Life{Kind: op.In, Ms: 10}})
+	two := []op.Key{key(0, "a"), key(0, "b")}
+	for _, r := range []op.Read{&op.GetMany{Keys: two}, &op.Exists{Keys: two}, &op.Versions{Keys: two}, &op.Dump{Keys: two}, get("b"), &op.TypeOf{Key: two[1]},
+		&op.Length{Key: two[1], Of: op.String}, &op.HashGet{Key: two[1]}, &op.HashAll{Key: two[1]}, &op.SetHas{Key: two[1]}, &op.SetAll{Key: two[1]}, &op.GetRange{Key: two[1]}, &op.Deadline{Key: two[1]}} {
+		var res op.Result
+		if due := f.s.Read(r, f.stamp+10*ms, &res); !due {
+			t.Errorf("%T did not wait: %+v", r, res)
+		}
+		if f.s.Read(r, f.stamp+10*ms-1, &res) {
+			t.Errorf("%T waits too early", r)
+		}
+	}
+}
+
+// TestKeysOfOneHash fills a segment with keys that only who knows the seed can find.
+func TestKeysOfOneHash(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	name := func(i int) string { return string(le.AppendUint64(le.AppendUint64(nil, f.s.secret.b), uint64(i))) }
+	if f.s.hash(key(0, name(1))) != f.s.hash(key(0, name(2))) {
+		t.Fatal("these keys have different hashes")
+	}
+	const n = buckets * bucketSlots
+	for i := range n {
+		f.do(set(name(i), fmt.Sprint(i)), set(fmt.Sprint("other", i), "x"))
+	}
+	for i := range n {
+		if r := f.read(get(name(i))); string(r.Value) != fmt.Sprint(i) {
+			t.Fatalf("key %d: %+v", i, r)
+		}
+	}
+	verify(t, f.s)
+	if got := len(f.read(&op.Scan{Count: -1, Match: []byte("*")}).List); got != 2*n {
+		t.Errorf("%d keys in a scan, should be %d", got, 2*n)
+	}
+	for i := range n {
+		if i%3 > 0 {
+			f.one(&op.Delete{Keys: []op.Key{key(0, name(i))}})
+		}
+	}
+	for i := range n {
+		if r := f.read(get(name(i))); (r.Status == op.OK) != (i%3 == 0) {
+			t.Fatalf("key %d: %+v", i, r)
+		}
 	}
 }

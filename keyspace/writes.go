@@ -204,8 +204,10 @@ func (s *State) copyItem(from, to *found, stays bool) op.Status {
 	}
 	if h.tree != 0 {
 		h.tree = s.addTree(s.trees[h.tree].clone())
+		s.write(to, h, treeValue, 0)
+	} else {
+		copy(s.write(to, h, len(v), 0), v)
 	}
-	copy(s.write(to, h, len(v), 0), v)
 	return op.OK
 }
 
