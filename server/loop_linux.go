@@ -183,7 +183,7 @@ func (l *loop) event(e *unix.EpollEvent) {
 	}
 	c := l.slots[slot]
 	if c == nil || c.gen != uint32(e.Pad) {
-		return // closed earlier in this pass
+		return // closed earlier in this pass; or another one, if a process being forked still holds the descriptor
 	}
 	l.happened(c, e.Events)
 }

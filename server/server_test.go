@@ -158,7 +158,7 @@ func TestRequests(t *testing.T) {
 		{"one", "echo a\n", "a"},
 		{"pipelined", "echo a\necho b\necho c\n", "a b c"},
 		{"written in the pass", "write a\nwrite b\necho c\n", "a b c"},
-		{"more writes than may wait", strings.Repeat("write a\n", 100) + "echo b\n", strings.Repeat("a ", 100) + "b"},
+		{"more writes than may wait", strings.Repeat("write a\n", 1000) + "echo b\n", strings.Repeat("a ", 1000) + "b"},
 		{"committed elsewhere", "echo a\ncommit b\nwrite c\ncommit d\necho e\n", "a b c d e"},
 		{"waiting", "echo a\nwait b\nwait c\necho d\n", "a b c d"},
 		{"value", "take 5\nabcdetake 0\necho x\n", "took 5|took 0|x"},
@@ -325,8 +325,9 @@ func TestClose(t *testing.T) {
 			c.say("echo a\n")
 			c.hear("a")
 		}
-		parked.say("echo b\nnever\necho c\n")
+		parked.say("echo b\nnever\n")
 		s := await(t, r.world.parked, "the parked session")
+		parked.say("echo c\n") // not read while it is parked, and answered nevertheless
 		partial.say("take 10\nabc")
 		await(t, r.world.wanting, "the partial request")
 		large.say("big 30000000\n")

@@ -3,6 +3,7 @@ package server
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,6 +57,26 @@ func inUse() int {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapInuse + m.StackInuse)
+}
+
+// Input behind a parked request does not keep the loop awake.
+func TestSleeps(t *testing.T) {
+	r := newRig(t, "loop", func(c *Config) { c.Loops = 1 })
+	c, other := r.dial(), r.dial()
+	c.say("never\n")
+	s := await(t, r.world.parked, "the parked session")
+	c.say("echo a\n")
+	other.say("echo b\n")
+	other.hear("b")
+	l := r.homes[0].(*loop)
+	for end := time.Now().Add(patience); !l.sleeping.Load(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("the loop does not sleep")
+		}
+	}
+	s.ready.Store(true)
+	s.conn.Wake()
+	c.hear("", "a")
 }
 
 // pong answers every byte with a kilobyte, after parking once.
