@@ -13,6 +13,7 @@ const (
 	tagAt        = 48
 	overAt       = 62
 	reachAt      = 63
+	overMany     = 255             // too many to be counted: reach stays until the segment splits
 	depthAt      = 60              // in the first bucket
 	countAt      = bucketSize + 60 // in the second
 	lowAt        = 2*bucketSize + 60
@@ -161,7 +162,9 @@ func (g *segment) insert(h uint64, r ref) {
 			le.PutUint32(g[b+4*i:], uint32(r))
 			g[b+tagAt+i] = tagOf(h)
 			if far > 0 {
-				g[home+overAt]++
+				if g[home+overAt] < overMany {
+					g[home+overAt]++
+				}
 				g[home+reachAt] = max(g[home+reachAt], far)
 			}
 			g.addCount(1)
@@ -175,8 +178,8 @@ func (g *segment) insert(h uint64, r ref) {
 func (t *table) remove(p spot, h uint64) {
 	p.setRef(0)
 	home := int(h%buckets) * bucketSize
-	if p.at/bucketSize*bucketSize != home {
-		if p.g[home+overAt]--; p.g[home+overAt] == 0 {
+	if over := &p.g[home+overAt]; p.at/bucketSize*bucketSize != home && *over < overMany {
+		if *over--; *over == 0 {
 			p.g[home+reachAt] = 0
 		}
 	}
