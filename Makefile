@@ -44,8 +44,9 @@ fuzz: ## every fuzz target, FUZZTIME (20s) each
 bench: build ## measure the daemon beside redis-server, valkey and memcached; writes docs/benchmarks.md
 	$(GO) run ./bench -holdfast bin/holdfast -o docs/benchmarks.md
 
+# Every package with a test that knows -update has documents that are made from it.
 docs: ## generate the documents that are made from the source
-	$(GO) test ./config ./redis -run Generated -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run Generated -update
 
 clean: ## remove what the targets above made, but no data
 	rm -rf bin
