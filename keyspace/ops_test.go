@@ -457,6 +457,32 @@ func TestFlush(t *testing.T) {
 	verify(t, f.s)
 }
 
+// TestWipe flushes many keys at once, with and without a snapshot on its way, and uses the state again.
+func TestWipe(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	for round := range 3 {
+		for i := range wipeFrom {
+			f.one(&op.Set{Key: key(op.Space(i%2), fmt.Sprint(i)), Value: make([]byte, i%900), Life: op.Life{Kind: op.In, Ms: int64(1 + i)}})
+		}
+		big := op.Field{Name: make([]byte, 9000), Value: make([]byte, 300_000)}
+		f.do(&op.Set{Key: key(1, "big"), Value: big.Value}, &op.HashSet{Key: key(1, "hash"), Fields: []op.Field{big}})
+		want := f.s.Digest()
+		if round == 1 {
+			w := f.s.BeginSnapshot()
+			c := reload(t, w, 1, 100_000, func() { f.one(&op.Flush{All: true}) })
+			if c.Digest() != want {
+				t.Error("the snapshot is not the state at its beginning")
+			}
+		} else if r := f.one(&op.Flush{All: true}); r.Int != wipeFrom+2 {
+			t.Error("flushed", r.Int)
+		}
+		verify(t, f.s)
+		if m := f.s.Memory(); m.Used != 0 || f.s.Due(never) {
+			t.Errorf("something is left: %+v", m)
+		}
+	}
+}
+
 // TestScan walks while keys come and go: those that are there all the time must be seen.
 func TestScan(t *testing.T) {
 	f := newFeeder(New(nil, nil))

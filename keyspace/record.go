@@ -189,11 +189,7 @@ func (s *State) restore(u *unfinished) {
 
 // appendHead appends all of the state that is not keys.
 func (s *State) appendHead(b []byte) []byte {
-	keys := uint64(0)
-	for _, sp := range s.memory.Space {
-		keys += sp.Keys
-	}
-	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, keys, s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
+	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, s.keys(), s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
 		b = binary.AppendUvarint(b, v)
 	}
 	for _, f := range s.flushes {

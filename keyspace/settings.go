@@ -106,25 +106,57 @@ func (s *State) flushScheduled() {
 	}
 }
 
-// flushNow empties the space i, or all of them, and says how many keys went.
+// wipeFrom is the number of keys from which on a state that is to be empty is wiped, not emptied key by key.
+const wipeFrom = 10_000
+
+// flushNow empties the space i, or all of them, and says how many keys went. It takes some 200 ns a key, nothing if all the state goes.
 func (s *State) flushNow(i int, only bool, c op.Class) int {
+	all := s.keys()
+	if here := i == op.Spaces || s.memory.Space[i].Keys == all; here && !only && all >= wipeFrom && s.snap == nil {
+		s.wipe()
+		return int(all)
+	}
 	if i == op.Spaces {
 		n := 0
 		for sp := range op.Spaces {
-			n += s.flushNow(sp, only, c)
+			n += s.flushSpace(op.Space(sp), only, c)
 		}
 		return n
 	}
-	n := 0
-	s.each(op.Space(i), func(r ref) {
+	return s.flushSpace(op.Space(i), only, c)
+}
+
+func (s *State) flushSpace(sp op.Space, only bool, c op.Class) (n int) {
+	s.each(sp, func(r ref) {
 		if !only || s.slab.at(r).class() == c {
 			f := s.foundAt(r)
 			s.remove(&f)
 			n++
 		}
 	})
-	if s.memory.Space[i].Keys == 0 {
-		s.tables[i].reset(&s.slab)
+	if s.memory.Space[sp].Keys == 0 {
+		s.tables[sp].reset(&s.slab)
 	}
 	return n
+}
+
+// keys counts the keys of all spaces.
+func (s *State) keys() (n uint64) {
+	for _, sp := range s.memory.Space {
+		n += sp.Keys
+	}
+	return n
+}
+
+// wipe forgets all keys at once. No snapshot is being taken.
+func (s *State) wipe() {
+	s.slab.wipe()
+	s.tables = [op.Spaces]table{}
+	w := &s.wheel
+	clear(w.heads)
+	clear(w.filled)
+	w.listed, w.heap = 0, nil
+	s.trees, s.noTrees = make([]*tree, 1), nil
+	m := &s.memory
+	m.Used, m.Class, m.Space = 0, [op.Classes]ClassStat{}, [op.Spaces]SpaceStat{}
 }

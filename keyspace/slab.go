@@ -344,6 +344,26 @@ func (m *slab) unlink(list *uint32, u uint32) {
 	}
 }
 
+// wipe frees everything, keeping the chunks.
+func (m *slab) wipe() {
+	for i := range m.blocks {
+		if k := &m.blocks[i]; k.b != nil {
+			m.dropBlock(firstHuge + ref(i))
+		}
+	}
+	m.blocks, m.vacant = nil, nil
+	m.pool = [orders]uint32{}
+	for i := range m.classes {
+		c := &m.classes[i]
+		c.partial, c.pages, c.free = 0, 0, 0
+	}
+	clear(m.pages)
+	for n := 1; n < len(m.chunks); n++ {
+		m.pooled(uint32(n)*chunkUnits, orders-1)
+	}
+	m.used, m.spare, m.victim = 0, 0, 0
+}
+
 // sparse says whether free slots take so much that evacuating pages is worth it.
 func (m *slab) sparse() bool { return m.spare > m.used/spareRatio+spareFloor }
 

@@ -295,10 +295,7 @@ func (s *State) loadFrame(kind byte, b []byte) error {
 	case kind == framePart && l != nil && l.part != nil:
 		return s.loadPart(b)
 	case kind == frameEnd && l != nil && l.part == nil && len(b) == 0:
-		for _, sp := range s.memory.Space {
-			l.keys -= sp.Keys
-		}
-		if l.keys != 0 {
+		if l.keys != s.keys() {
 			return errors.New("keyspace: a snapshot that lacks keys")
 		}
 		s.load = nil
