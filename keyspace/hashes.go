@@ -8,11 +8,11 @@ import (
 
 func (s *State) hashSet(o *op.HashSet, res *op.Result) {
 	f := s.at(o.Key)
-	s.fields = s.fields[:0]
+	s.elems = s.elems[:0]
 	for _, x := range o.Fields {
-		s.fields = append(s.fields, element{x.Name, x.Value})
+		s.elems = append(s.elems, element{x.Name, x.Value})
 	}
-	n, st := s.add(&f, op.Hash, s.fields, o.IfAbsent)
+	n, st := s.add(&f, op.Hash, s.elems, o.IfAbsent)
 	res.Int, res.Status, res.Version = int64(n), st, f.version()
 }
 
@@ -44,8 +44,8 @@ func (s *State) hashIncrBy(o *op.HashIncrBy, res *op.Result) {
 		return
 	}
 	res.Scratch = strconv.AppendInt(res.Scratch[:0], sum, 10)
-	s.fields = append(s.fields[:0], element{o.Field, res.Scratch})
-	if _, res.Status = s.add(&f, op.Hash, s.fields, false); res.Status == op.OK {
+	s.elems = append(s.elems[:0], element{o.Field, res.Scratch})
+	if _, res.Status = s.add(&f, op.Hash, s.elems, false); res.Status == op.OK {
 		res.Int, res.Version = sum, f.version()
 	}
 }

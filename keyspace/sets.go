@@ -4,11 +4,11 @@ import "holdfast/op"
 
 func (s *State) setAdd(o *op.SetAdd, res *op.Result) {
 	f := s.at(o.Key)
-	s.fields = s.fields[:0]
+	s.elems = s.elems[:0]
 	for _, m := range o.Members {
-		s.fields = append(s.fields, element{name: m})
+		s.elems = append(s.elems, element{name: m})
 	}
-	n, st := s.add(&f, op.Members, s.fields, true)
+	n, st := s.add(&f, op.Members, s.elems, true)
 	res.Int, res.Status, res.Version = int64(n), st, f.version()
 }
 

@@ -17,16 +17,25 @@ import (
 
 // State is the replicated state. It has no lock: Read may run with other Reads, everything else runs alone.
 type State struct {
+	head
+	memory Memory
+
+	// Where the keys are.
 	secret  secret
 	slab    slab
 	tables  [op.Spaces]table
 	wheel   wheel
 	trees   []*tree // trees[0] is nil
 	noTrees []uint32
-	snap    *Snapshot
 
 	compacted uint64 // ops when compact last ran
+	snap      *Snapshot
+	load      *loading
+	scratch
+}
 
+// head is what is replicated besides keys and their account.
+type head struct {
 	index   uint64
 	stamp   int64
 	now     int64 // stamp in whole Unix ms: what ends at or before it is dead
@@ -36,15 +45,16 @@ type State struct {
 	flushAt int64 // the earliest of them, Unix ms
 	config  op.Configure
 	ceiling [op.Classes]uint64 // what Used may be after a write of the class that grows
-	memory  Memory
+}
 
-	load   *loading
-	dec    op.Decoder // of the batch
-	inner  op.Decoder // of the transaction in it
-	res    op.Result
-	blob   []byte // scratch of collections
-	pair   []byte
-	fields []element
+// scratch is memory that Apply uses again and again.
+type scratch struct {
+	dec   op.Decoder // of the batch
+	inner op.Decoder // of the transaction in it
+	res   op.Result
+	blob  []byte    // a packed collection being edited
+	pair  []byte    // an element of it
+	elems []element // of the op
 }
 
 // origin is how far the batches of one origin were applied.
@@ -66,7 +76,8 @@ const (
 // New returns an empty state that takes its memory from alloc (which gives zeroed bytes; at least 8-byte aligned) and gives it back to
 // release; nil for both means make. Blocks are of 2 MiB, or of a multiple of 4 KiB above 256 KiB for one large value.
 func New(alloc func(n int) []byte, release func([]byte)) *State {
-	s := &State{origins: map[uint64]*origin{}, trees: make([]*tree, 1)}
+	s := &State{trees: make([]*tree, 1)}
+	s.origins = map[uint64]*origin{}
 	s.slab.init(alloc, release)
 	s.Seed(0)
 	s.configured()
