@@ -3,6 +3,8 @@ package memcache
 import (
 	"math/rand/v2"
 	"testing"
+
+	"holdfast/op"
 )
 
 // FuzzSession sends anything, whole and in pieces: the replies must be the same, and it must never panic or stand still.
@@ -49,6 +51,8 @@ func FuzzNumber(f *testing.F) {
 		if ok && iok && n < 1<<31 && int64(i) != int64(n) && b[0] != '-' {
 			t.Errorf("%q is %d and %d", b, n, i)
 		}
-		life(i)
+		if l := life(i); l.Kind == op.Keep || l.Kind == op.Forever && i != 0 {
+			t.Errorf("exptime %d lives %+v", i, l)
+		}
 	})
 }

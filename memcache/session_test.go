@@ -296,8 +296,7 @@ func TestOutOfMemory(t *testing.T) {
 // waitingEngine puts every read off.
 type waitingEngine struct {
 	*enginetest.Engine
-	reader engine.Reader
-	asked  int
+	asked int
 }
 
 func (w *waitingEngine) Read(op.Read, engine.Reader) bool { w.asked++; return false }
