@@ -33,13 +33,14 @@ type scale struct {
 	open    time.Duration // a window of the open loop
 	entries []int         // of the open loop and of memory: small, then large
 	state   int           // bytes of values for snapshots and restarts
+	save    time.Duration // a window in which a snapshot is taken
 	expire  int           // keys that expire
 	idle    time.Duration // over which an idle server is watched
 }
 
 var (
-	full  = scale{5, 500 * time.Millisecond, 2 * time.Second, 4 * time.Second, []int{1e6, 5e6}, 1 << 30, 100_000, 10 * time.Second}
-	brief = scale{3, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, []int{3e5}, 200 << 20, 20_000, 3 * time.Second}
+	full  = scale{5, 500 * time.Millisecond, 2 * time.Second, 4 * time.Second, []int{1e6, 5e6}, 1 << 30, 30 * time.Second, 100_000, 10 * time.Second}
+	brief = scale{3, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, []int{3e5}, 200 << 20, 8 * time.Second, 20_000, 3 * time.Second}
 )
 
 // bench is one run of the harness.

@@ -60,7 +60,7 @@ func TestReportShowsGoalsAndTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| speed | at most 0.75 | 0.8 | 0.70-0.90 | **missed** by 7 % |",
+		"| speed | at most 0.75 | 0.80 | 0.70-0.90 | **missed** by 7 % |",
 		"| other | at least 1.00 | - |  | not measured: one of the two is not here |",
 		"## A case\n\nSaid of 3.\n\nc:\n\n|  | v |\n|---|---|\n| a | 1 |",
 	} {

@@ -155,13 +155,11 @@ func (s *section) write(t *strings.Builder) {
 // number shows three digits that count.
 func number(v float64) string {
 	switch a := math.Abs(v); {
-	case a >= 1000:
-		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
-	case a >= 0.995:
+	case a >= 0.0995:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	case a == 0:
 		return "0"

@@ -68,7 +68,8 @@ func (s *server) start() error {
 	if err := s.awaitReady(); err != nil {
 		s.stop()
 		said, _ := os.ReadFile(s.log.Name())
-		return fmt.Errorf("%s %s: %w; it said: %s", s.binary, strings.Join(s.args, " "), err, tail(said, 600))
+		log.Printf("%s %s: %s", s.binary, strings.Join(s.args, " "), tail(said, 600))
+		return fmt.Errorf("starting %s: %w (what it said stands in the output of the benchmark)", s.name, err)
 	}
 	return nil
 }
