@@ -149,7 +149,7 @@ func (u *unfinished) sound() bool {
 }
 
 // Import puts a record as given by op.Dump in place of the key name, at that version, without asking whether there is room for it. The name may be another
-// than it had.
+// than it had. Not while a snapshot is being taken, which tells by versions what is new.
 func (s *State) Import(name op.Key, record []byte, version uint64) error {
 	if version == 0 || name.Space >= op.Spaces || len(name.Name) > op.MaxKey {
 		return errRecord
