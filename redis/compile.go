@@ -63,7 +63,12 @@ func (s *script) shebang(text string) (string, error) {
 	return "\n" + rest, nil
 }
 
-func compile(text, name string) (*lua.FunctionProto, error) {
+func compile(text, name string) (proto *lua.FunctionProto, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the parser and compiler panic on some of what they do not understand
+			proto, err = nil, fmt.Errorf("%s:1: %v", name, r)
+		}
+	}()
 	chunk, err := parse.Parse(strings.NewReader(text), name)
 	if err != nil {
 		return nil, syntaxError(err)
@@ -73,8 +78,7 @@ func compile(text, name string) (*lua.FunctionProto, error) {
 	if r.deep {
 		return nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
 	}
-	proto, err := lua.Compile(chunk, name)
-	if err != nil {
+	if proto, err = lua.Compile(chunk, name); err != nil {
 		return nil, syntaxError(err)
 	}
 	return proto, nil

@@ -3,7 +3,7 @@ package redis
 import (
 	"context"
 	"math"
-	"math/rand"
+	"math/rand/v2"
 	"regexp"
 	"runtime"
 	"runtime/metrics"
@@ -19,6 +19,7 @@ import (
 // Bounds of an interpreter.
 const (
 	maxString   = 64 << 20  // bytes of a string that a script makes
+	longString  = 1 << 20   // bytes of a string that is not made without a look at the meter
 	maxHeap     = 256 << 20 // bytes by which the heap may grow while a script runs
 	maxStack    = 200       // calls within calls
 	maxRegistry = 1 << 18   // values on the stacks
@@ -30,9 +31,14 @@ func init() { lua.MaxArrayIndex = maxSparse }
 
 const (
 	errReadOnlyTable = "Attempt to modify a readonly table"
-	errScriptTime    = failure("ERR the script was stopped: it ran longer than 5 s or was killed; nothing it wrote has happened")
-	errScriptMemory  = failure("ERR the script was stopped: it needs too much memory; nothing it wrote has happened")
+	errScriptTime    = stopped("ERR the script was stopped: it ran longer than 5 s or was killed; nothing it wrote has happened")
+	errScriptMemory  = stopped("ERR the script was stopped: it needs too much memory; nothing it wrote has happened")
 )
+
+// stopped is the text of the reply when a script was not allowed to end by itself. Unlike a failure it undoes what was computed with it.
+type stopped string
+
+func (s stopped) Error() string { return string(s) }
 
 // invocation is what a script is called with.
 type invocation struct {
@@ -49,6 +55,7 @@ type interp struct {
 	env     *lua.LTable   // what scripts see of them
 	seals   []*lua.LTable // all that must stay empty
 	meter   meter
+	seed    *rand.PCG
 	rand    *rand.Rand
 
 	// Of the present run:
@@ -67,7 +74,7 @@ type meter struct {
 	n      uint
 	done   chan struct{} // nil until the script is to stop
 	sample []metrics.Sample
-	base   uint64 // bytes of the heap at the beginning
+	most   uint64 // bytes that the heap may come to
 }
 
 // Done is called for every instruction.
@@ -85,9 +92,9 @@ func (m *meter) check() {
 	case m.done != nil:
 	case m.Context.Err() != nil:
 		m.in.halt(errScriptTime)
-	case m.heap() > m.base+maxHeap:
+	case m.heap() > m.most:
 		runtime.GC()
-		if m.heap() > m.base+maxHeap {
+		if m.heap() > m.most {
 			m.in.halt(errScriptMemory)
 		}
 	}
@@ -99,9 +106,9 @@ func (m *meter) heap() uint64 {
 	return m.sample[0].Value.Uint64()
 }
 
-func (m *meter) begin(ctx context.Context) {
+func (m *meter) begin(ctx context.Context, growth uint64) {
 	m.Context, m.n, m.done = ctx, 0, nil
-	m.base = m.heap()
+	m.most = m.heap() + growth
 }
 
 // halt stops the script: every instruction fails from now on, so that no pcall helps.
@@ -115,11 +122,12 @@ func (in *interp) halt(err error) {
 
 func newInterp() *interp {
 	in := &interp{l: lua.NewState(lua.Options{
-		SkipOpenLibs: true, CallStackSize: maxStack, RegistrySize: 1024, RegistryMaxSize: maxRegistry, RegistryGrowStep: 1024, MinimizeStackMemory: true,
+		SkipOpenLibs: true, CallStackSize: maxStack, RegistrySize: 1024, RegistryMaxSize: maxRegistry, RegistryGrowStep: 1 << 14, MinimizeStackMemory: true,
 	})}
 	in.meter.in = in
 	in.meter.sample = []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	in.rand = rand.New(rand.NewSource(0))
+	in.seed = rand.NewPCG(0, 0)
+	in.rand = rand.New(in.seed)
 	l := in.l
 	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath} {
 		l.Push(l.NewFunction(open))
@@ -203,7 +211,7 @@ func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 	in.call.readOnly = c.readOnly || s.noWrites
 	b.facts.space = c.space
 	v := b.Version
-	in.meter.begin(b.time)
+	in.meter.begin(b.time, b.facts.d.scripts.limits.heap)
 	result, err := in.run(s)
 	if !in.clean() || in.l.GetTop() != 0 {
 		b.lua = nil
@@ -221,7 +229,7 @@ func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 // run calls the script and returns its first result. An error is the text of the reply.
 func (in *interp) run(s *script) (result lua.LValue, err error) {
 	l := in.l
-	in.rand.Seed(0)
+	in.seed.Seed(0, 0)
 	in.globals.RawSetString("KEYS", in.strings(in.call.keys))
 	in.globals.RawSetString("ARGV", in.strings(in.call.argv))
 	f := l.NewFunctionFromProto(s.proto)
@@ -346,10 +354,13 @@ func (in *interp) joinMeta(l *lua.LState) int {
 	return 1
 }
 
-// checkSize refuses to make a string of that many bytes.
+// checkSize refuses to make a string of that many bytes, and looks at the meter before a long one.
 func checkSize(l *lua.LState, size int) {
 	if size < 0 || size > maxString {
 		l.RaiseError("string of more than %d bytes", maxString)
+	}
+	if m, ok := l.Context().(*meter); ok && size >= longString {
+		m.check()
 	}
 }
 
@@ -493,11 +504,11 @@ func (in *interp) openMath(t *lua.LTable) {
 		if high < low || high-low < 0 || high-low == math.MaxInt {
 			l.ArgError(l.GetTop(), "interval is empty")
 		}
-		l.Push(lua.LNumber(low + in.rand.Intn(high-low+1)))
+		l.Push(lua.LNumber(low + in.rand.IntN(high-low+1)))
 		return 1
 	})
 	in.function(t, "randomseed", func(l *lua.LState) int {
-		in.rand.Seed(l.CheckInt64(1))
+		in.seed.Seed(uint64(l.CheckInt64(1)), 0)
 		return 0
 	})
 	in.library("math", t)

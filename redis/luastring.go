@@ -28,11 +28,12 @@ func (in *interp) openString(t *lua.LTable) {
 	in.function(t, "gmatch", in.gmatch)
 	in.function(t, "gfind", in.gmatch)
 	in.function(t, "gsub", in.gsub)
-	// Strings find their methods in t itself; it must not be got at and changed.
-	front := in.seal(t)
-	t.RawSetString("__index", t)
-	t.RawSetString("__metatable", front)
-	in.globals.RawSetString("string", front)
+	t.RawSetString("__index", lua.LNil)
+	in.library("string", t)
+	mt := in.l.NewTable()
+	mt.RawSetString("__index", t)
+	mt.RawSetString("__metatable", in.globals.RawGetString("string"))
+	in.l.SetMetatable(lua.LString(""), mt)
 }
 
 // mapBytes changes the case of the letters from low to high.

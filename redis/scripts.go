@@ -65,6 +65,7 @@ type scripts struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	slots   chan *slot // who holds one may run
+	limits  limits
 
 	mu     sync.Mutex // guards all below
 	bySHA  map[string]*list.Element
@@ -73,11 +74,18 @@ type scripts struct {
 	active map[*slot]context.CancelFunc // of the scripts that run now
 }
 
+// limits are scriptTime and maxHeap, but for tests.
+type limits struct {
+	time time.Duration
+	heap uint64
+}
+
 // slot is what one running script needs; kept from run to run.
 type slot struct{ bench bench }
 
 func newScripts() *scripts {
 	c := &scripts{slots: make(chan *slot, maxRunning), bySHA: map[string]*list.Element{}, active: map[*slot]context.CancelFunc{}}
+	c.limits = limits{scriptTime, maxHeap}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for range maxRunning {
 		c.slots <- &slot{}
@@ -157,7 +165,7 @@ func (c *scripts) kill() bool {
 
 // begin gives a run of a script its time.
 func (c *scripts) begin(s *slot) context.Context {
-	ctx, cancel := context.WithTimeout(c.ctx, scriptTime)
+	ctx, cancel := context.WithTimeout(c.ctx, c.limits.time)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.active[s] = cancel
