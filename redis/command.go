@@ -113,7 +113,6 @@ type ops struct {
 	hashAll    op.HashAll
 	setHas     op.SetHas
 	setAll     op.SetAll
-	versions   op.Versions
 	keys       []op.Key
 	pairs      []op.Pair
 	fields     []op.Field

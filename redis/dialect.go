@@ -106,7 +106,7 @@ func (d *Dialect) forget(s *Session) {
 	delete(d.sessions, s.conn.ID())
 }
 
-// others calls visit for each session, in no order.
+// each calls visit for every session, in no order.
 func (d *Dialect) each(visit func(*Session)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

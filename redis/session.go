@@ -31,10 +31,11 @@ type Session struct {
 	client // who is at the other end, and what was agreed
 	face   atomic.Pointer[face]
 
-	out     []byte // the replies of this Process
-	done    []byte // replies of writes that were done meanwhile
-	pending queue  // writes handed to the engine, in order
-	shown   showing
+	out      []byte // the replies of this Process
+	commands uint64 // carried out in this Process
+	done     []byte // replies of writes that were done meanwhile
+	pending  queue  // writes handed to the engine, in order
+	shown    showing
 
 	watched []op.Guard // WATCH
 	multi   *multi     // the queue between MULTI and EXEC
@@ -137,57 +138,61 @@ const (
 
 // Process implements the server's Session.
 func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
+	start := len(out)
 	s.out = append(out, s.done...)
 	s.done = s.done[:0]
-	start := len(out)
-	commands := uint64(0)
-	for next = 1; ; {
-		if s.closing || s.kill.Load() {
-			next = -1
-			break
-		}
-		if s.waiting && !s.woken() || s.work != nil && !s.advance() {
-			next = 0
-			break
-		}
-		if s.closing {
-			continue
-		}
-		if len(s.out)-start >= highWater {
-			break
-		}
-		s.parser.Stranger = s.user == ""
-		n, need, err := s.parser.Next(in[used:])
-		if err != nil {
-			if !s.pending.empty() {
-				next = 0
-				break
-			}
-			s.violation(err)
-			continue
-		}
-		if n == 0 {
-			next = need
-			break
-		}
-		if len(s.parser.Args) > 0 {
-			if s.request() == parked {
-				next = 0
-				break
-			}
-			commands++
-		}
-		used += n
-		s.parser.Release()
-	}
-	if commands > 0 {
-		s.desk.commands.Add(commands)
+	used, next = s.run(in, start)
+	if s.commands > 0 {
+		s.desk.commands.Add(s.commands)
+		s.commands = 0
 	}
 	if next > 0 && !s.pending.empty() {
 		next = 0 // the Wake that comes with their replies is only heeded by a parked connection
 	}
 	reply, s.out = s.out, nil
 	return used, reply, next
+}
+
+// run carries out requests until it has to stop; what it returns is for the server.
+func (s *Session) run(in []byte, start int) (used, next int) {
+	for !s.closing && !s.kill.Load() {
+		switch {
+		case s.waiting && !s.woken(), s.work != nil && !s.advance():
+			return used, 0
+		case s.closing:
+			return used, -1
+		case len(s.out)-start >= highWater:
+			return used, 1
+		}
+		n, next := s.next(in[used:])
+		if n == 0 {
+			return used, next
+		}
+		used += n
+	}
+	return used, -1
+}
+
+// next carries out the request in front of in and returns its length; or 0, and what the server is to wait for.
+func (s *Session) next(in []byte) (used, next int) {
+	s.parser.Stranger = s.user == ""
+	used, need, err := s.parser.Next(in)
+	switch {
+	case err != nil && !s.pending.empty():
+		return 0, 0
+	case err != nil:
+		s.violation(err)
+		return 0, -1
+	case used == 0:
+		return 0, need
+	case len(s.parser.Args) == 0:
+		return used, 0
+	case s.request() == parked:
+		return 0, 0
+	}
+	s.commands++
+	s.parser.Release()
+	return used, 0
 }
 
 // violation answers bytes that are no request.
