@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -165,6 +166,34 @@ func TestLogEndsAnywhere(t *testing.T) {
 	}
 	if highest < 38 {
 		t.Errorf("the longest log shows %d", highest)
+	}
+}
+
+// The machine may go down when a snapshot is on stable storage and the end of the log before it is not.
+func TestSnapshotAheadOfLog(t *testing.T) {
+	cfg := Config{Dir: t.TempDir()}
+	n := start(t, cfg)
+	w := newWorker(n)
+	for i := range 20 {
+		w.write(set("a", fmt.Sprint(i)))
+	}
+	if err := n.Snapshot(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	w.write(set("a", "behind the snapshot"))
+	n.Close()
+	names, _ := filepath.Glob(filepath.Join(cfg.Dir, "log", "*.wal"))
+	if err := os.Truncate(names[len(names)-1], 1000); err != nil {
+		t.Fatal(err)
+	}
+	for life := range 3 {
+		n := start(t, cfg)
+		w := newWorker(n)
+		if v, _ := w.get(t, "a"); v != fmt.Sprint(19+life) {
+			t.Errorf("life %d has %q", life, v)
+		}
+		w.write(set("a", fmt.Sprint(20+life)))
+		n.Close()
 	}
 }
 
@@ -352,5 +381,45 @@ func TestWaitingReaderIsRefused(t *testing.T) {
 		if a.res.Status != op.OK {
 			t.Fatal("the key ended although nothing can be written")
 		}
+	}
+}
+
+// With durability always nothing is acknowledged, and nothing shown, before an fsync that began after it was written.
+func TestAlwaysWaitsForFsync(t *testing.T) {
+	var blocked atomic.Bool
+	gate, asked := make(chan struct{}), make(chan struct{}, 100)
+	n := start(t, Config{Dir: t.TempDir(), Durability: Always, fault: func(does string) error {
+		if does == "sync" && blocked.Load() {
+			asked <- struct{}{}
+			<-gate
+		}
+		return nil
+	}})
+	w := newWorker(n)
+	w.write(set("a", "1"))
+	blocked.Store(true)
+	var first, second answer
+	w.Write(set("a", "2"), &first)
+	w.Flush()
+	<-asked // an fsync for the first has begun
+	w.Write(set("a", "3"), &second)
+	w.Flush()
+	if v, _ := w.get(t, "a"); first.done || second.done || v != "1" {
+		t.Errorf("answered %v, %v before the fsync; a read shows %q", first.done, second.done, v)
+	}
+	gate <- struct{}{}
+	<-asked // the next one has begun, so the first is through
+	for !first.done {
+		<-w.woken
+		w.Flush()
+	}
+	if second.done {
+		t.Error("answered by an fsync that began before it was written")
+	}
+	blocked.Store(false)
+	close(gate)
+	for !second.done {
+		<-w.woken
+		w.Flush()
 	}
 }

@@ -133,3 +133,30 @@ func FuzzReadSnapshot(f *testing.F) {
 		}
 	})
 }
+
+// What is written while a snapshot is being taken is not in it, and must stay in the log.
+func TestLogBehindSnapshotStays(t *testing.T) {
+	cfg := Config{Dir: t.TempDir(), Segment: 16 << 10, SnapshotRate: 1e6}
+	n := start(t, cfg)
+	w := newWorker(n)
+	for i := range 30 {
+		w.write(set(fmt.Sprint("big", i), strings.Repeat("x", 10000)))
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.Snapshot(context.Background()) }()
+	last := 0
+	for len(done) == 0 {
+		last++
+		w.write(set("last", fmt.Sprint(last)+strings.Repeat(" ", 1000)))
+		if last%20 == 0 {
+			n.syncing <- struct{}{}
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
+	if v, _ := newWorker(start(t, cfg)).get(t, "last"); strings.TrimSpace(v) != fmt.Sprint(last) {
+		t.Errorf("the last of %d is %q", last, strings.TrimSpace(v))
+	}
+}

@@ -140,6 +140,10 @@ func (n *Node) openLog(base replica.Base, snapshot bool) (entries int, err error
 	if err != nil {
 		return entries, err
 	}
+	// A log that ends before the snapshot (the machine went down, or it was repaired) would be continued with a gap: nothing of it is needed.
+	if err := n.wal.Release(base.Index); err != nil {
+		return entries, err
+	}
 	if !started { // a new directory: say where the log begins, durably, before anything else
 		n.wal.Append(recordBase, 0, encodeBase(base), nil)
 		if err := n.wal.Write(); err != nil {
@@ -158,9 +162,13 @@ func (n *Node) replay(r wal.Record) error {
 		return errors.New("an entry without a head")
 	}
 	kind := pb.EntryType(r.Body[16])
-	return n.replica.Recover(&pb.Entry{
+	err := n.replica.Recover(&pb.Entry{
 		Term: new(le.Uint64(r.Body)), Index: new(r.Index), Type: &kind, Data: append([]byte(nil), r.Body[entryHead:]...),
 	}, le.Uint64(r.Body[8:]))
+	if err != nil {
+		return fmt.Errorf("%w: a snapshot or a part of the log before it is missing, put it back; or move %s away to begin with nothing", err, n.cfg.Dir)
+	}
+	return nil
 }
 
 func encodeBase(base replica.Base) []byte {
