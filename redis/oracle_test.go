@@ -89,7 +89,7 @@ func (p *peer) ask(t *testing.T, b string) string {
 		return out.String() + "(closed)"
 	}
 	if err != nil {
-		t.Fatalf("%q: %v", b, err)
+		t.Fatalf("%.60q after %.200q: %v", b, out.String(), err)
 	}
 	return out.String()
 }
@@ -212,4 +212,30 @@ func compareSection(t *testing.T, addr, name string, version int, sec string) (l
 		}
 	}
 	return lines
+}
+
+// TestOracleProtocol compares what becomes of bytes that are not quite requests.
+func TestOracleProtocol(t *testing.T) {
+	addr := startRedis(t)
+	for _, raw := range []string{
+		"*2147483648\r\n", "*-1\r\nPING\r\n", "*01\r\n", "*\r\nPING\r\n", "*1\r\n$-1\r\n", "*1\r\n$536870913\r\n", "*1\r\n$01\r\n", "*1\r\nfoo\r\n", "*1\r\n$4\r\nPINGxx", "*0\r\nPING\r\n",
+		"SET \"a\r\n", "set k \"a\"b\r\n", "'a\\'b'\r\n", "ECHO \"\\x41\\n\\t\\\"\\q\"\r\n", "ECHO 'a\\n'\r\n", "  PING  \r\n", "\r\n\r\nPING\n",
+		"*2\r\n$4\r\nECHO\r\n$3\r\n\x00\xff\r\r\n", "post / http\r\n", "host: foo\r\n", "*1\r\n$4\r\nQUIT\r\n", strings.Repeat("a", 70000),
+		"*1" + strings.Repeat("1", 70000), "*1\r\n$1" + strings.Repeat("1", 70000), "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n", "*1\r\n$0\r\n\r\n",
+	} {
+		p := dialPeer(t, addr)
+		want := p.ask(t, raw)
+		w := newServer(t, Config{}).dial()
+		got := w.ask(raw)
+		if w.closed {
+			got += "(closed)"
+			if !strings.HasSuffix(want, "(closed)") {
+				want += p.ask(t, "")
+			}
+		}
+		if got != want {
+			t.Errorf("%.60q\nRedis    %q\nHoldfast %q", raw, want, got)
+		}
+		p.Close()
+	}
 }
