@@ -50,7 +50,7 @@ type Config struct {
 	Durability    Durability
 	Limit         uint64                  // bytes that the process may take; 0 for no limit, else at least MinLimit
 	Classes       [op.Spaces]op.Class     // the class of each keyspace
-	Prefixes      []op.Prefix             // classes by the beginning of the key, tried in order
+	Rules         []op.Rule               // classes by the name of the key, tried in order
 	Segment       int64                   // bytes of a log segment; 64 MiB if zero
 	SnapshotAfter int64                   // bytes of log after which a snapshot is taken, or half the state if that is more; 64 MiB if zero
 	SnapshotRate  int64                   // bytes a second that a snapshot writes at most; 150 MB if zero

@@ -325,11 +325,11 @@ func TestBadConfig(t *testing.T) {
 }
 
 func TestConfigureIsReplicated(t *testing.T) {
-	cfg := Config{Dir: t.TempDir(), Limit: 100 << 20, Prefixes: []op.Prefix{{Space: op.Memcache, Prefix: []byte("x"), Class: op.Session}}}
+	cfg := Config{Dir: t.TempDir(), Limit: 100 << 20, Rules: []op.Rule{{Space: op.Memcache, Pattern: []byte("x*"), Class: op.Session}}}
 	cfg.Classes[3] = op.Cache
 	n := start(t, cfg)
 	before := n.Status()
-	if before.Memory.Budget != 56<<20 || n.state.Config().Classes[3] != op.Cache || len(n.state.Config().Prefixes) != 1 {
+	if before.Memory.Budget != 56<<20 || n.state.Config().Classes[3] != op.Cache || len(n.state.Config().Rules) != 1 {
 		t.Fatalf("budget %d, config %+v", before.Memory.Budget, n.state.Config())
 	}
 	n.Close()

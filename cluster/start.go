@@ -23,6 +23,15 @@ import (
 // startWithin bounds how long the member may take from a recovered state to answering requests.
 const startWithin = 30 * time.Second
 
+// newState makes an empty state whose hash nobody outside can know, so that nobody can choose keys that collide.
+func newState() *keyspace.State {
+	var seed [8]byte
+	rand.Read(seed[:])
+	s := keyspace.New(alloc, free)
+	s.Seed(binary.LittleEndian.Uint64(seed[:]))
+	return s
+}
+
 // open recovers and gets ready.
 func (n *Node) open() error {
 	entries, err := budget(n.cfg.Limit)
@@ -31,7 +40,7 @@ func (n *Node) open() error {
 	}
 	limitRuntime(n.cfg.Limit, entries)
 	base := replica.Base{Index: 1, Term: 1, Voters: []uint64{memberID}}
-	n.state = keyspace.New(alloc, free)
+	n.state = newState()
 	if n.cfg.Durability == Memory {
 		n.recovering(base)
 	} else if err := n.recover(base); err != nil {
@@ -194,7 +203,7 @@ func decodeBase(b []byte) (base replica.Base) {
 // settle waits until this life of the member is known to the state, and has the configured settings applied.
 func (n *Node) settle(entries uint64) error {
 	deadline := time.Now().Add(startWithin)
-	want := &op.Configure{Budget: entries, Classes: n.cfg.Classes, Prefixes: n.cfg.Prefixes}
+	want := &op.Configure{Budget: entries, Classes: n.cfg.Classes, Rules: n.cfg.Rules}
 	asked := false
 	for {
 		n.mu.Lock()
@@ -222,11 +231,11 @@ func (n *Node) settle(entries uint64) error {
 }
 
 func sameConfig(a, b *op.Configure) bool {
-	if a == nil || a.Budget != b.Budget || a.Classes != b.Classes || len(a.Prefixes) != len(b.Prefixes) {
+	if a == nil || a.Budget != b.Budget || a.Classes != b.Classes || len(a.Rules) != len(b.Rules) {
 		return false
 	}
-	for i := range a.Prefixes {
-		if !reflect.DeepEqual(a.Prefixes[i], b.Prefixes[i]) {
+	for i := range a.Rules {
+		if !reflect.DeepEqual(a.Rules[i], b.Rules[i]) {
 			return false
 		}
 	}

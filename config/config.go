@@ -41,7 +41,7 @@ type Config struct {
 	Hold        time.Duration `key:"hold" min:"10ms" max:"10m" doc:"How long a request is held while it cannot be carried out (no quorum, disk full), before it is refused. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
 	RedisClasses      []string `group:"What keys are worth" key:"redis-classes" doc:"Class of the keys of each Redis database, as number=class. Databases that are not named are 'cache'. The classes are 'coordination' and 'session' (never evicted), 'token' (only those without a deadline) and 'cache' (evicted first, by use)."`
-	MemcachedClasses  []string `key:"memcached-classes" doc:"Class of memcached keys by the beginning of their name, as prefix=class; the first that fits counts. Keys that fit none are 'cache'."`
+	MemcachedClasses  []string `key:"memcached-classes" doc:"Class of memcached keys by their name, as pattern=class: a * stands for anything, ? for one byte, [ab] for one of these; the first that fits counts. Keys that fit none are 'cache'."`
 	MemcachedItemMax  Size     `key:"memcached-item-max" min:"1KiB" max:"512MiB" doc:"Bytes of the largest value on the memcached port."`
 	MemcachedFlushAll string   `key:"memcached-flush-all" one:"cache all none" doc:"What flush_all removes: keys of class 'cache', all memcached keys, or 'none' (it is answered OK). Clients send it after a reconnect (memcache_pool_flush_on_reconnect)."`
 	SentinelMasters   []string `key:"sentinel-masters" doc:"Names that SENTINEL knows as masters, for clients configured with Sentinel. This daemon answers with itself."`
@@ -69,8 +69,8 @@ func Default() Config {
 
 		RedisClasses: []string{"0=coordination", "1=session", "2=token"},
 		MemcachedClasses: []string{
-			":1:django.contrib.sessions.=session",
-			"_TOOZ_=coordination", "__TOOZ_=coordination", "_lock=coordination",
+			"*django.contrib.sessions.*=session",
+			"_TOOZ_*=coordination", "__TOOZ_*=coordination", "_lock*=coordination",
 		},
 		MemcachedItemMax:  1 << 20,
 		MemcachedFlushAll: "cache",

@@ -170,7 +170,7 @@ func TestValidate(t *testing.T) {
 		`setting tls-client-ca is "ca" and there are no TLS listeners`:       func(c *config.Config) { c.TLSClientCA = "ca" },
 		`setting redis-classes has "16=cache": write a database from 0 to`:   func(c *config.Config) { c.RedisClasses = []string{"16=cache"} },
 		`setting redis-classes names database 1 twice`:                       func(c *config.Config) { c.RedisClasses = []string{"1=cache", "1=token"} },
-		`setting memcached-classes has "x=gold": write the beginning of a`:   func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
+		`setting memcached-classes has "x=gold": write a pattern of`:         func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
 		`setting sentinel-masters has "a b"`:                                 func(c *config.Config) { c.SentinelMasters = []string{"a b"} },
 		`redis-password and redis-password-file are both there`:              func(c *config.Config) { c.RedisPassword, c.RedisPasswordFile = "a", "b" },
 		`setting redis-users has ["a"] and there is no password for them`:    func(c *config.Config) { c.RedisUsers = []string{"a"} },
@@ -220,7 +220,7 @@ func TestClasses(t *testing.T) {
 		t.Error(classes, err)
 	}
 	rules, err := c.MemcachedRules()
-	if err != nil || len(rules) != 4 || rules[0] != (config.Rule{Prefix: ":1:django.contrib.sessions.", Class: "session"}) {
+	if err != nil || len(rules) != 4 || rules[0] != (config.Rule{Pattern: "*django.contrib.sessions.*", Class: "session"}) {
 		t.Error(rules, err)
 	}
 }

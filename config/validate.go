@@ -273,23 +273,23 @@ func (c *Config) RedisClassOf() (classes [Databases]string, err error) {
 	return classes, p.join()
 }
 
-// Rule gives a class to the memcached keys that begin with Prefix.
-type Rule struct{ Prefix, Class string }
+// Rule gives a class to the memcached keys whose names fit Pattern.
+type Rule struct{ Pattern, Class string }
 
-// MaxPrefix bounds the prefix of a Rule: memcached's keys are no longer.
-const MaxPrefix = 250
+// MaxPattern bounds the pattern of a Rule, in bytes: memcached's keys are no longer.
+const MaxPattern = 250
 
 // MemcachedRules returns the rules of memcached-classes in their order.
 func (c *Config) MemcachedRules() ([]Rule, error) {
 	var rules []Rule
 	var p problems
 	for _, text := range c.MemcachedClasses {
-		prefix, class, _ := cutLast(text, "=")
-		if prefix == "" || len(prefix) > MaxPrefix || !contains(Classes, class) {
-			p.addf("setting memcached-classes has %q: write the beginning of a key (up to %d bytes), = and one of %s", text, MaxPrefix, strings.Join(Classes, ", "))
+		pattern, class, _ := cutLast(text, "=")
+		if pattern == "" || len(pattern) > MaxPattern || !contains(Classes, class) {
+			p.addf("setting memcached-classes has %q: write a pattern of keys (up to %d bytes), = and one of %s", text, MaxPattern, strings.Join(Classes, ", "))
 			continue
 		}
-		rules = append(rules, Rule{prefix, class})
+		rules = append(rules, Rule{pattern, class})
 	}
 	return rules, p.join()
 }

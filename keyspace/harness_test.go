@@ -76,7 +76,7 @@ func key(sp op.Space, name string) op.Key { return op.Key{Space: sp, Name: []byt
 
 // testConfig gives every class keys.
 func testConfig(budget uint64) *op.Configure {
-	c := &op.Configure{Budget: budget, Prefixes: []op.Prefix{{Space: op.Memcache, Prefix: []byte("s"), Class: op.Session}}}
+	c := &op.Configure{Budget: budget, Rules: []op.Rule{{Space: op.Memcache, Pattern: []byte("s*"), Class: op.Session}}}
 	for i := range c.Classes {
 		c.Classes[i] = op.Cache
 	}

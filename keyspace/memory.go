@@ -81,10 +81,10 @@ func (s *State) admit(c op.Class, old, new uint64) bool {
 
 // classOf gives the class of a key by the settings.
 func (s *State) classOf(k op.Key) op.Class {
-	for i := range s.config.Prefixes {
-		p := &s.config.Prefixes[i]
-		if p.Space == k.Space && len(p.Prefix) <= len(k.Name) && string(k.Name[:len(p.Prefix)]) == string(p.Prefix) {
-			return p.Class
+	for i := range s.config.Rules {
+		r := &s.config.Rules[i]
+		if r.Space == k.Space && op.Match(r.Pattern, k.Name) {
+			return r.Class
 		}
 	}
 	return s.config.Classes[k.Space]

@@ -60,8 +60,8 @@ func (m *model) peek(k op.Key) *thing {
 }
 
 func (m *model) class(k op.Key) op.Class {
-	for _, p := range m.config.Prefixes {
-		if p.Space == k.Space && bytes.HasPrefix(k.Name, p.Prefix) {
+	for _, p := range m.config.Rules {
+		if p.Space == k.Space && op.Match(p.Pattern, k.Name) {
 			return p.Class
 		}
 	}

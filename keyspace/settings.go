@@ -9,16 +9,16 @@ import (
 
 // configure takes settings over. When they give keys other classes it walks over all of them: that is rare.
 func (s *State) configure(o *op.Configure) {
-	same := o.Classes == s.config.Classes && slices.EqualFunc(o.Prefixes, s.config.Prefixes, func(a, b op.Prefix) bool {
-		return a.Space == b.Space && a.Class == b.Class && bytes.Equal(a.Prefix, b.Prefix)
+	same := o.Classes == s.config.Classes && slices.EqualFunc(o.Rules, s.config.Rules, func(a, b op.Rule) bool {
+		return a.Space == b.Space && a.Class == b.Class && bytes.Equal(a.Pattern, b.Pattern)
 	})
 	s.config.Budget = o.Budget
 	if !same {
 		s.config.Classes = o.Classes
-		s.config.Prefixes = nil
-		for _, p := range o.Prefixes {
-			p.Prefix = slices.Clone(p.Prefix)
-			s.config.Prefixes = append(s.config.Prefixes, p)
+		s.config.Rules = nil
+		for _, r := range o.Rules {
+			r.Pattern = slices.Clone(r.Pattern)
+			s.config.Rules = append(s.config.Rules, r)
 		}
 		for sp := range op.Space(op.Spaces) {
 			s.each(sp, s.reclass)

@@ -223,8 +223,8 @@ func list[T any](r *reader, into []T, one func(*reader) T) []T {
 func readGuard(r *reader) Guard { return Guard{r.key(), r.uint()} }
 func readPair(r *reader) Pair   { return Pair{r.key(), r.bytes()} }
 func readField(r *reader) Field { return Field{r.bytes(), r.bytes()} }
-func readPrefix(r *reader) Prefix {
-	return Prefix{r.space(), r.bytes(), r.class()}
+func readRule(r *reader) Rule {
+	return Rule{r.space(), r.bytes(), r.class()}
 }
 
 func appendUint(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
@@ -423,9 +423,9 @@ func (o *Configure) Append(b []byte) []byte {
 	for _, c := range o.Classes {
 		b = append(b, byte(c))
 	}
-	b = appendUint(b, uint64(len(o.Prefixes)))
-	for _, p := range o.Prefixes {
-		b = append(appendBytes(append(b, byte(p.Space)), p.Prefix), byte(p.Class))
+	b = appendUint(b, uint64(len(o.Rules)))
+	for _, p := range o.Rules {
+		b = append(appendBytes(append(b, byte(p.Space)), p.Pattern), byte(p.Class))
 	}
 	return b
 }
@@ -434,7 +434,7 @@ func (o *Configure) decode(r *reader) {
 	for i := range o.Classes {
 		o.Classes[i] = r.class()
 	}
-	o.Prefixes = list(r, o.Prefixes, readPrefix)
+	o.Rules = list(r, o.Rules, readRule)
 }
 
 func (o *Get) Kind() Kind             { return KindGet }

@@ -32,7 +32,7 @@ func samples() []Op {
 		&Flush{Memcache, true, true, Cache, Life{In, 1000}},
 		tx,
 		&Evict{[]Guard{{k("e"), 12}}},
-		&Configure{1 << 40, [Spaces]Class{1: Session, 16: Cache}, []Prefix{{Memcache, []byte(":1:"), Session}}},
+		&Configure{1 << 40, [Spaces]Class{1: Session, 16: Cache}, []Rule{{Memcache, []byte("*:1:*"), Session}}},
 		&Get{k("key")},
 		&GetMany{[]Key{k("a"), k("b")}},
 		&Exists{[]Key{k("a")}},

@@ -159,19 +159,19 @@ func (t *Tx) Add(o Op) {
 // Evict removes each key that still stands at its version and whose class and deadline allow it (promise 4). Only the leader proposes it.
 type Evict struct{ Victims []Guard }
 
-// Prefix gives a class to the keys of a space whose names begin with Prefix.
-type Prefix struct {
-	Space  Space
-	Prefix []byte
-	Class  Class
+// Rule gives a class to the keys of a space whose names Match its pattern.
+type Rule struct {
+	Space   Space
+	Pattern []byte
+	Class   Class
 }
 
 // Configure puts the settings that Apply depends on into the state, so that they are the same on every member.
-// Budget is what entries may cost altogether, in bytes by keyspace's formula; 0 is no limit. Prefixes are tried in order.
+// Budget is what entries may cost altogether, in bytes by keyspace's formula; 0 is no limit. Rules are tried in order.
 type Configure struct {
-	Budget   uint64
-	Classes  [Spaces]Class
-	Prefixes []Prefix
+	Budget  uint64
+	Classes [Spaces]Class
+	Rules   []Rule
 }
 
 func (*Set) write()        {}

@@ -160,7 +160,7 @@ func (d *process) load() error {
 		return err
 	}
 	for _, r := range rules {
-		cfg.Prefixes = append(cfg.Prefixes, op.Prefix{Space: op.Memcache, Prefix: []byte(r.Prefix), Class: classOf(r.Class)})
+		cfg.Rules = append(cfg.Rules, op.Rule{Space: op.Memcache, Pattern: []byte(r.Pattern), Class: classOf(r.Class)})
 	}
 	node, err := cluster.Start(cfg)
 	if err != nil {

@@ -39,10 +39,10 @@ func New() *Engine {
 	e.entry.Origin = 1
 	e.apply(keyspace.Hello, nil, nil)
 	e.entry.Incarnation = e.entry.Index
-	conf := &op.Configure{Prefixes: []op.Prefix{
-		{Space: op.Memcache, Prefix: []byte(":1:django.contrib.sessions."), Class: op.Session},
-		{Space: op.Memcache, Prefix: []byte("_TOOZ_"), Class: op.Coordination},
-		{Space: op.Memcache, Prefix: []byte("__TOOZ_"), Class: op.Coordination},
+	conf := &op.Configure{Rules: []op.Rule{
+		{Space: op.Memcache, Pattern: []byte("*django.contrib.sessions.*"), Class: op.Session},
+		{Space: op.Memcache, Pattern: []byte("_TOOZ_*"), Class: op.Coordination},
+		{Space: op.Memcache, Pattern: []byte("__TOOZ_*"), Class: op.Coordination},
 	}}
 	for i := range conf.Classes {
 		conf.Classes[i] = op.Cache
