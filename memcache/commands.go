@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 
 	"holdfast/op"
 )
@@ -125,7 +126,7 @@ func WriteCommands(w io.Writer) error {
 	for _, c := range Commands() {
 		arguments := ""
 		if c.Arguments != "" {
-			arguments = "`" + c.Arguments + "`"
+			arguments = "`" + strings.ReplaceAll(c.Arguments, "|", `\|`) + "`" // a bar would end the cell
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", c.Name, arguments, c.Kind, c.Needed)
 	}
