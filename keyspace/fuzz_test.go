@@ -2,7 +2,6 @@ package keyspace
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 
 	"holdfast/op"
@@ -147,7 +146,7 @@ func TestLoadRefuses(t *testing.T) {
 	for i := range whole {
 		s := New(nil, nil)
 		if rest, err := s.Load(whole[:i]); err != nil || len(rest) > i || !s.Loading() && i > len(frames[0]) {
-			t.Error(fmt.Sprintf("%d bytes of it: %v, %v", i, err, s.Loading()))
+			t.Errorf("%d bytes of it: %v, %v", i, err, s.Loading())
 		}
 	}
 }

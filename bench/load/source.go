@@ -49,14 +49,13 @@ func setTemplate(protocol string, size int) template {
 
 // source makes a worker's requests.
 type source struct {
-	cfg       *Config
-	get       template
-	sets      []template
-	rng       *rand.Rand
-	next      int // sweep: the next position
-	stride    int // sweep: workers take turns
-	batch     []byte
-	batchSize int
+	cfg    *Config
+	get    template
+	sets   []template
+	rng    *rand.Rand
+	next   int // sweep: the next position
+	stride int // sweep: workers take turns
+	batch  []byte
 }
 
 func newSource(cfg *Config, worker, workers int) *source {
