@@ -37,12 +37,12 @@ test-clients: build ## the real clients alone, in Python, on the built binary
 fuzz: ## every fuzz target, FUZZTIME (20s) each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; \
 		done; \
 	done
 
-bench: build ## measure the daemon beside redis-server, valkey and memcached; writes docs/benchmarks.md
-	$(GO) run ./bench -holdfast bin/holdfast -o docs/benchmarks.md
+bench: ## measure the daemon beside redis-server, valkey and memcached; writes docs/benchmarks.md
+	$(GO) run ./bench -o docs/benchmarks.md
 
 # Every package with a test that knows -update has documents that are made from it.
 docs: ## generate the documents that are made from the source
