@@ -72,10 +72,14 @@ func (s *State) look(k op.Key, h uint64, p int64) (e item, due bool) {
 	return e, false
 }
 
-// get is what most requests come to. It resets the fields that it may set or that a Get leaves zero, and keeps res's memory.
+// get is what most requests come to.
 func (s *State) get(k op.Key, p int64, res *op.Result) (due bool) {
+	return s.getHashed(k, s.hash(k), p, res)
+}
+
+// getHashed resets the fields that it may set or that a Get leaves zero, and keeps res's memory.
+func (s *State) getHashed(k op.Key, h uint64, p int64, res *op.Result) (due bool) {
 	*res = op.Result{List: res.List[:0], Scratch: res.Scratch[:0]}
-	h := s.hash(k)
 	e, due := s.look(k, h, p)
 	switch {
 	case e == nil:
@@ -91,14 +95,33 @@ func (s *State) get(k op.Key, p int64, res *op.Result) (due bool) {
 	return due
 }
 
-func (s *State) getMany(r *op.GetMany, p int64, res *op.Result) bool {
-	for _, k := range r.Keys {
-		if s.get(k, p, res.Next()) {
-			return true
+// getMany looks the keys up some at a time: first where each of them may be, then what is there. So the processor waits for the memory of
+// all of them at once; one after the other, that wait is most of what a look-up costs.
+func (s *State) getMany(r *op.GetMany, p int64, res *op.Result) (due bool) {
+	var hashes [abreast]uint64
+	var places [abreast]ref
+	for keys := r.Keys; len(keys) > 0; keys = keys[min(abreast, len(keys)):] {
+		some := keys[:min(abreast, len(keys))]
+		for i, k := range some {
+			hashes[i] = s.hash(k)
+			places[i] = s.tables[k.Space].likely(hashes[i])
+		}
+		for i := range some {
+			if places[i] != 0 {
+				places[i] = ref(s.slab.at(places[i])[0]) // to have it near: what it says is not looked at
+			}
+		}
+		for i, k := range some {
+			if s.getHashed(k, hashes[i], p, res.Next()) {
+				return true
+			}
 		}
 	}
 	return false
 }
+
+// abreast is how many keys are looked up at a time.
+const abreast = 16
 
 func (s *State) exists(r *op.Exists, p int64, res *op.Result) bool {
 	for _, k := range r.Keys {

@@ -95,6 +95,21 @@ func (t *table) find(m *slab, h uint64, key []byte) (item, spot) {
 	}
 }
 
+// likely guesses where the entry of a key with hash h is: it may be another's, and it is 0 if it is not where it would first be looked for.
+func (t *table) likely(h uint64) ref {
+	if len(t.dir) == 0 {
+		return 0
+	}
+	g := t.segment(h)
+	b := int(h%buckets) * bucketSize
+	lo, hi := g.match(b, tagOf(h))
+	if lo|hi == 0 {
+		return 0
+	}
+	i, _, _ := firstMatch(b, lo, hi)
+	return ref(le.Uint32(g[i:]))
+}
+
 // match marks the high bit of each byte whose tag in bucket b may equal tag: eight in lo, four in hi.
 func (g *segment) match(b int, tag byte) (lo, hi uint64) {
 	line := g[b : b+bucketSize]

@@ -53,12 +53,15 @@ func (s *Session) read(row *command, rest []byte, end int) (n, next int, more bo
 		_, used, _ = gather(w.batch(shown), line)
 	} else if used == len(line) {
 		s.finished()
-		s.out = append(s.out, "END\r\n"...)
+		s.out = append(s.out, endLine...)
 		return end, 0, true
 	}
 	s.at += used
 	return 0, 0, true
 }
+
+// endLine ends the values of a command.
+const endLine = "END\r\n"
 
 // batch is room for n keys.
 func (w *worker) batch(n int) []op.Key {
@@ -120,6 +123,9 @@ func (s *Session) Show(res *op.Result) {
 	limit := len(s.out) + oneState
 	for i := range res.List {
 		s.showOne(w.keys[i].Name, &res.List[i])
+		if w.each {
+			s.out = append(s.out, endLine...)
+		}
 		if len(s.out) > limit {
 			return
 		}

@@ -22,6 +22,9 @@ const Compatible = "1.6.18"
 // Refusal is what a client reads that finds too many others connected.
 const Refusal = "ERROR Too many open connections\r\n"
 
+// TooLarge is what a client reads before it is closed for a request beyond the server's limit.
+const TooLarge = objectTooLarge + "\r\n"
+
 // Config is what a Dialect has to be told. The zero Config serves everybody, with memcached's default limits.
 type Config struct {
 	// MaxItem is the largest item in bytes, counted as memcached counts it: key, value and about 60 bytes more. 0 is 1 MiB.
@@ -119,6 +122,7 @@ type worker struct {
 	row    *command // of the read that is being shown,
 	keys   []op.Key // its keys,
 	shown  int      // and how many of them have been
+	each   bool     // each is a command of its own, with an END of its own
 	room   []op.Key // for the keys of a line; see batch
 	get    op.Get
 	many   op.GetMany

@@ -84,8 +84,14 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 		}
 	}
 	for more := true; more && !s.closing; {
-		var n int
-		n, next, more = s.step(in[used:])
+		n, wait := s.gets(in[used:])
+		if wait {
+			next = 0
+			break
+		}
+		if n == 0 {
+			n, next, more = s.step(in[used:])
+		}
 		used += n
 		if more && len(s.out)-len(out) > outputMark {
 			next, more = 1, false

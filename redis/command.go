@@ -121,6 +121,9 @@ type ops struct {
 // table has every row under its name; it is filled once and never changed.
 var table index
 
+// rowGet is the row of GET.
+var rowGet *Command
+
 func init() {
 	for _, g := range []struct {
 		name string
@@ -140,6 +143,7 @@ func init() {
 			table.add(row)
 		}
 	}
+	rowGet = table.find([]byte("get"))
 }
 
 // index finds rows by name, whatever the case, without allocating: open addressing over a hash of the lower-case name.

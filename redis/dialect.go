@@ -26,6 +26,9 @@ type Config struct {
 // Refusal is what a client reads that finds too many others connected.
 const Refusal = "-ERR max number of clients reached\r\n"
 
+// TooLarge is what a client reads before it is closed for a request beyond the server's limit.
+const TooLarge = "-ERR Protocol error: invalid bulk length\r\n"
+
 // Host tells about the server around the dialect. Any goroutine calls it.
 type Host interface{ Facts() Facts }
 
@@ -64,6 +67,7 @@ type Dialect struct {
 // desk is what the sessions of one worker share: only that worker touches it, but for the counters.
 type desk struct {
 	ops   ops
+	gets  gets
 	bench bench
 	stats
 }

@@ -85,6 +85,8 @@ const (
 type showing struct {
 	row      *Command
 	form     uint8
+	each     bool // a reply for each result of the list
+	count    int  // how many were answered so
 	versions []uint64
 }
 
@@ -163,6 +165,14 @@ func (s *Session) run(in []byte, start int) (used, next int) {
 			return used, -1
 		case len(s.out)-start >= highWater:
 			return used, 1
+		}
+		n, wait := s.gets(in[used:])
+		if wait {
+			return used, 0
+		}
+		if n > 0 {
+			used += n
+			continue
 		}
 		n, next := s.next(in[used:])
 		if n == 0 {
@@ -322,6 +332,10 @@ func (s *Session) quiet() bool {
 // Show implements engine.Reader.
 func (s *Session) Show(res *op.Result) {
 	w := &s.shown
+	if w.each {
+		s.showEach(res.List)
+		return
+	}
 	if w.row != nil {
 		s.count(w.row, res)
 		s.out = w.row.appendReply(s.out, answer{s.v, w.form}, res)

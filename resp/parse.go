@@ -91,6 +91,19 @@ func (p *Parser) Next(in []byte) (used, need int, err error) {
 	return used, 0, nil
 }
 
+// Begun says whether a part of a request was taken notice of: its rest must go to Next.
+func (p *Parser) Begun() bool { return p.pos > 0 }
+
+// BulkAt reads "<length>\r\n<bytes>\r\n", the part of a bulk string behind its "$", at in[from]; end is behind it, and 0 when it is incomplete or
+// anything else is there than what Next takes.
+func BulkAt(in []byte, from int) (b []byte, end int) {
+	n, at, need, ok := number(in, from)
+	if need > 0 || !ok || n < 0 || n > MaxBulk || at+int(n)+2 > len(in) {
+		return nil, 0
+	}
+	return in[at : at+int(n) : at+int(n)], at + int(n) + 2
+}
+
 // Release gives memory back after an unusually big request. Args are void.
 func (p *Parser) Release() {
 	if cap(p.Args) > keep {
