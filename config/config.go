@@ -36,8 +36,8 @@ type Config struct {
 
 	MaxClients  int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
 	IdleTimeout time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
-	MaxRequest  Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included. A client that sends a larger one is dropped."`
-	OutputLimit Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them. A client that lets more gather is dropped."`
+	MaxRequest  Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included; never more than a sixteenth of memory-limit. A client that sends a larger one reads an error and is closed. Redis's own bound for a value, 512 MiB, takes a memory-limit of 9 GiB."`
+	OutputLimit Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them, within the eighth of memory-limit that all share. A client that lets more gather is dropped."`
 	Hold        time.Duration `key:"hold" min:"10ms" max:"10m" doc:"How long a request is held while it cannot be carried out (no quorum, disk full), before it is refused. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
 	RedisClasses      []string `group:"What keys are worth" key:"redis-classes" doc:"Class of the keys of each Redis database, as number=class. Databases that are not named are 'cache'. The classes are 'coordination' and 'session' (never evicted), 'token' (only those without a deadline) and 'cache' (evicted first, by use)."`
@@ -80,4 +80,15 @@ func Default() Config {
 		LogLevel:    "info",
 		LogFormat:   "text",
 	}
+}
+
+// Buffers is how many bytes the requests and replies in flight may take together, 0 for no limit.
+func (c *Config) Buffers() Size { return c.MemoryLimit / 8 }
+
+// RequestLimit is how many bytes one request may have: while it arrives, its buffer and the smaller one before it must fit into Buffers.
+func (c *Config) RequestLimit() Size {
+	if c.MemoryLimit == 0 {
+		return c.MaxRequest
+	}
+	return min(c.MaxRequest, c.Buffers()/2)
 }

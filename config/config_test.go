@@ -164,20 +164,23 @@ func TestValidate(t *testing.T) {
 		`setting redis-tls-listen has 10.0.0.1:1, which others can reach, and anybody may use it: set redis-password-file`: func(c *config.Config) {
 			c.RedisTLSListen, c.TLSCert, c.TLSKey = []string{"10.0.0.1:1"}, "c", "k"
 		},
-		`setting admin-listen has 0.0.0.0:8630, which others can reach`:      func(c *config.Config) { c.AdminListen = []string{"0.0.0.0:8630"} },
-		`there are TLS listeners and no certificate`:                         func(c *config.Config) { c.RedisTLSListen = []string{"127.0.0.1:1"} },
-		`only one is there: set both`:                                        func(c *config.Config) { c.TLSKey = "k" },
-		`setting tls-client-ca is "ca" and there are no TLS listeners`:       func(c *config.Config) { c.TLSClientCA = "ca" },
-		`setting redis-classes has "16=cache": write a database from 0 to`:   func(c *config.Config) { c.RedisClasses = []string{"16=cache"} },
-		`setting redis-classes names database 1 twice`:                       func(c *config.Config) { c.RedisClasses = []string{"1=cache", "1=token"} },
-		`setting memcached-classes has "x=gold": write a pattern of`:         func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
-		`setting sentinel-masters has "a b"`:                                 func(c *config.Config) { c.SentinelMasters = []string{"a b"} },
-		`redis-password and redis-password-file are both there`:              func(c *config.Config) { c.RedisPassword, c.RedisPasswordFile = "a", "b" },
-		`setting redis-users has ["a"] and there is no password for them`:    func(c *config.Config) { c.RedisUsers = []string{"a"} },
-		`setting output-limit is 1MiB: it must not be below max-request`:     func(c *config.Config) { c.OutputLimit = 1 << 20 },
-		`setting redis-password is too long or has a line break`:             func(c *config.Config) { c.RedisPassword = "a\nb" },
-		`setting memcached-item-max is 512MiB: it must not be above max-req`: func(c *config.Config) { c.MemcachedItemMax = 512 << 20 },
-		`setting sentinel-masters has 300 elements: at most 256`:             func(c *config.Config) { c.SentinelMasters = make([]string, 300) },
+		`setting admin-listen has 0.0.0.0:8630, which others can reach`:    func(c *config.Config) { c.AdminListen = []string{"0.0.0.0:8630"} },
+		`there are TLS listeners and no certificate`:                       func(c *config.Config) { c.RedisTLSListen = []string{"127.0.0.1:1"} },
+		`only one is there: set both`:                                      func(c *config.Config) { c.TLSKey = "k" },
+		`setting tls-client-ca is "ca" and there are no TLS listeners`:     func(c *config.Config) { c.TLSClientCA = "ca" },
+		`setting redis-classes has "16=cache": write a database from 0 to`: func(c *config.Config) { c.RedisClasses = []string{"16=cache"} },
+		`setting redis-classes names database 1 twice`:                     func(c *config.Config) { c.RedisClasses = []string{"1=cache", "1=token"} },
+		`setting memcached-classes has "x=gold": write a pattern of`:       func(c *config.Config) { c.MemcachedClasses = []string{"x=gold"} },
+		`setting sentinel-masters has "a b"`:                               func(c *config.Config) { c.SentinelMasters = []string{"a b"} },
+		`redis-password and redis-password-file are both there`:            func(c *config.Config) { c.RedisPassword, c.RedisPasswordFile = "a", "b" },
+		`setting redis-users has ["a"] and there is no password for them`:  func(c *config.Config) { c.RedisUsers = []string{"a"} },
+		`setting output-limit is 1MiB: it must not be below max-request`:   func(c *config.Config) { c.OutputLimit = 1 << 20 },
+		`setting redis-password is too long or has a line break`:           func(c *config.Config) { c.RedisPassword = "a\nb" },
+		`setting memcached-item-max is 512MiB: it must not be above 64MiB`: func(c *config.Config) { c.MemcachedItemMax = 512 << 20 },
+		`setting memcached-item-max is 8MiB: it must not be above 4MiB`: func(c *config.Config) {
+			c.MemcachedItemMax, c.MemoryLimit = 8<<20, 64<<20
+		},
+		`setting sentinel-masters has 300 elements: at most 256`: func(c *config.Config) { c.SentinelMasters = make([]string, 300) },
 	} {
 		c := config.Default()
 		f(&c)

@@ -43,8 +43,9 @@ func (c *Config) Validate() error {
 	if _, err := c.MemcachedRules(); err != nil {
 		p = append(p, err)
 	}
-	if c.MemcachedItemMax > c.MaxRequest {
-		p.addf("setting memcached-item-max is %s: it must not be above max-request, which is %s", c.MemcachedItemMax, c.MaxRequest)
+	if most := c.RequestLimit(); c.MemcachedItemMax > most {
+		p.addf("setting memcached-item-max is %s: it must not be above %s, the largest request that max-request and a sixteenth of memory-limit allow",
+			c.MemcachedItemMax, most)
 	}
 	if c.OutputLimit < c.MaxRequest {
 		p.addf("setting output-limit is %s: it must not be below max-request, which is %s, or a value that was stored could not be read", c.OutputLimit, c.MaxRequest)

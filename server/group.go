@@ -232,15 +232,17 @@ func (c *stream) process() bool {
 	for used := 0; ; {
 		n, out := c.turn(c.in[used:], (*buf)[:0])
 		used += n
+		if c.want > c.port.server.config.InputLimit {
+			out, c.want = append(out, c.port.tooLarge...), -1
+			c.group.dropped.Add(1)
+			c.port.server.logDrop(&c.Conn, overInput)
+		}
 		ok := c.write(out)
 		if cap(out) <= inputStep {
 			*buf = out
 		}
 		switch {
 		case !ok || c.want < 0:
-			return false
-		case c.want > c.port.server.config.InputLimit:
-			c.group.drop(c, "its request is larger than the input limit")
 			return false
 		case c.want == 0:
 			if !c.park() {

@@ -56,8 +56,10 @@ func TestInputLimit(t *testing.T) {
 		c := r.dial()
 		c.say("take 90000\n%90000d", 1)
 		c.hear("took 90000")
-		c.say("take 100001\n")
+		c.say("echo before\ntake 100001\n")
 		await(t, r.dropped, "the drop")
+		c.hear("before")
+		c.hear("too large")
 		c.end()
 	}, func(c *Config) { c.InputLimit = 100_000 })
 }

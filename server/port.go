@@ -19,6 +19,7 @@ type port struct {
 	listener net.Listener
 	tls      *tls.Config
 	refusal  []byte
+	tooLarge []byte
 	fast     bool     // homes are epoll loops
 	file     *os.File // of the listening socket, if fast: net gives no access to accept4
 	homes    []home
@@ -34,7 +35,7 @@ func (s *Server) listen() error {
 				return fmt.Errorf("listening for %q: %w", l.Name, err)
 			}
 		}
-		p := &port{server: s, name: l.Name, listener: ln, refusal: l.Refusal}
+		p := &port{server: s, name: l.Name, listener: ln, refusal: l.Refusal, tooLarge: l.TooLarge}
 		if l.TLS == nil && !s.config.portable {
 			p.open()
 		}

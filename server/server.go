@@ -69,6 +69,7 @@ type Listener struct {
 	Mode     os.FileMode  // permissions of the Unix socket; 0 leaves them to the umask
 	TLS      *tls.Config  // nil for plain. TLS 1.2 is the least unless MinVersion says otherwise
 	Refusal  []byte       // said to a client beyond MaxClients before closing, at most 1 KiB; TLS clients are closed without
+	TooLarge []byte       // said behind the replies so far to a client whose request is beyond InputLimit before closing
 }
 
 // Config is what Start needs. The zero value of each field but Listeners means its default.
@@ -77,7 +78,7 @@ type Config struct {
 	Loops       int           // epoll loops, each with a worker of its own; default one for each processor
 	Groups      int           // workers for TLS and non-Linux connections; default two for each processor
 	MaxClients  int           // connections at the same time, default 10,000
-	InputLimit  int           // bytes of one request, default 513 MiB; who needs more is dropped
+	InputLimit  int           // bytes of one request, default 513 MiB; who needs more reads TooLarge and is closed
 	OutputLimit int           // bytes of replies that wait for a client to take them, default 513 MiB; who has more is dropped
 	BufferLimit int64         // bytes of unfinished requests and untaken replies of all connections, default 2 GiB; who goes beyond is dropped
 	IdleTimeout time.Duration // after which a silent client is dropped, in whole seconds, rounded up; default never
@@ -271,6 +272,8 @@ func (s *Server) expired(now, since uint32, replies bool) bool {
 	}
 	return replies && waited > stallBeats
 }
+
+const overInput = "its request is larger than the input limit"
 
 func (s *Server) logDrop(c *Conn, reason string) {
 	s.config.Logger.Info("client dropped", "listener", c.port.name, "client", c.remote, "id", c.id, "reason", reason)

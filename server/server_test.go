@@ -44,7 +44,7 @@ func each(t *testing.T, f func(r *rig), configure ...func(*Config)) {
 
 func newRig(t *testing.T, driver string, configure ...func(*Config)) *rig {
 	r := &rig{T: t, world: newToyWorld(), driver: driver, dropped: make(chan string, 1000)}
-	l := Listener{Name: "toy", Address: "127.0.0.1:0", Refusal: []byte("full\n")}
+	l := Listener{Name: "toy", Address: "127.0.0.1:0", Refusal: []byte("full\n"), TooLarge: []byte("too large\n")}
 	if strings.HasSuffix(driver, "unix") {
 		l.Address = filepath.Join(t.TempDir(), "s")
 	}

@@ -136,11 +136,12 @@ func (l *loop) process(c *sock, in []byte) {
 		c.holding = false
 	}
 	used, out, next := c.session.Process(in, out)
-	l.out = out
 	if next > l.server.config.InputLimit {
-		l.drop(c, "its request is larger than the input limit")
-		return
+		out, next = append(out, c.port.tooLarge...), -1
+		l.dropped.Add(1)
+		l.server.logDrop(&c.Conn, overInput)
 	}
+	l.out = out
 	rest := in[used:]
 	if !l.keep(c, rest) {
 		return

@@ -31,8 +31,6 @@ const (
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
 	adminDrain = 200 * time.Millisecond
-	// buffers is which part of memory-limit the requests and replies in flight may take.
-	buffers = 8
 	// together is how far apart two signals may be that mean one: timeout(1), for example, sends two.
 	together = 300 * time.Millisecond
 	// garbage is the growth of the heap, in percent, at which the collector runs. Entries are not in that heap, so it is small, and
@@ -192,8 +190,8 @@ func classOf(name string) op.Class {
 func (d *process) open() error {
 	c := d.config
 	cfg := server.Config{
-		Loops: c.Loops, MaxClients: c.MaxClients, InputLimit: int(c.MaxRequest), OutputLimit: int(c.OutputLimit),
-		BufferLimit: int64(c.MemoryLimit / buffers), IdleTimeout: c.IdleTimeout, Logger: d.log,
+		Loops: c.Loops, MaxClients: c.MaxClients, InputLimit: int(c.RequestLimit()), OutputLimit: int(c.OutputLimit),
+		BufferLimit: int64(c.Buffers()), IdleTimeout: c.IdleTimeout, Logger: d.log,
 	}
 	for _, o := range d.listeners {
 		l := server.Listener{Name: o.name(), Listener: o.Listener}
@@ -201,9 +199,9 @@ func (d *process) open() error {
 		case adminPort:
 			continue
 		case redisPort:
-			l.Refusal = []byte(redis.Refusal)
+			l.Refusal, l.TooLarge = []byte(redis.Refusal), []byte(redis.TooLarge)
 		case memcachePort:
-			l.Refusal = []byte(memcache.Refusal)
+			l.Refusal, l.TooLarge = []byte(memcache.Refusal), []byte(memcache.TooLarge)
 		}
 		if o.asked.TLS {
 			l.TLS = d.tls

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -52,6 +53,30 @@ func TestTooManyClients(t *testing.T) {
 	for address, want := range map[string]string{d.redis: "-ERR max number of clients reached", d.memcached: "ERROR Too many open connections"} {
 		if s, err := dial(t, address).line(); s != want {
 			t.Errorf("%q (%v), want %q", s, err, want)
+		}
+	}
+}
+
+// What is too large for the limits ends with the original's error; what an operator may expect to fit, fits.
+func TestLargeRequests(t *testing.T) {
+	d := start(t, "--data", filepath.Join(t.TempDir(), "data"))
+	c := dial(t, d.redis)
+	big := strings.Repeat("x", 10<<20)
+	c.Write(resp("SET", "big", big))
+	if got, err := c.line(); got != "+OK" {
+		t.Fatalf("a value of 10 MiB: %q (%v)", got, err)
+	}
+	if got := c.gets(t, []string{"big"})[0]; got != big {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	for address, step := range map[string][2]string{
+		d.redis:     {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$104857600\r\nxxx", "-ERR Protocol error: invalid bulk length"},
+		d.memcached: {"set k 0 0 104857600\r\nxxx", "SERVER_ERROR object too large for cache"},
+	} {
+		c := dial(t, address)
+		io.WriteString(c, step[0])
+		if got, err := c.line(); got != step[1] {
+			t.Errorf("a value of 100 MiB: %q (%v), want %q", got, err, step[1])
 		}
 	}
 }
