@@ -84,6 +84,6 @@ func TestGigabyte(t *testing.T) {
 	report("meanwhile")
 	n.Close()
 	begin = time.Now()
-	n = start(t, cfg)
+	start(t, cfg)
 	t.Logf("recovered in %s, resident %d MB", time.Since(begin), resident()>>20)
 }
