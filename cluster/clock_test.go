@@ -59,8 +59,8 @@ func TestExpiryWithClockSetBack(t *testing.T) {
 		return time.Now()
 	}})
 	w := newWorker(n)
-	w.write(setIn("a", "1", 100))
 	written := time.Now()
+	w.write(setIn("a", "1", 100))
 	for {
 		if _, ok := w.get(t, "a"); !ok {
 			break
