@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -51,7 +52,9 @@ func TestStopWhileLoading(t *testing.T) {
 		t.Fatalf("the snapshot is not read:\n%s", loading.said())
 	}
 
-	web := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket("a")) }}}
+	web := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket("a"))
+	}}}
 	res, err := web.Get("http://admin/readyz")
 	if err != nil {
 		t.Fatal(err)
