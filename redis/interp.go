@@ -24,7 +24,9 @@ const (
 	maxStack    = 200       // calls within calls
 	maxRegistry = 1 << 18   // values on the stacks
 	maxSparse   = 1 << 20   // elements that a table makes room for at once
+	maxTails    = 100_000   // calls within calls, those in tail position included: an error's trace has a line for each of them
 	meterEvery  = 64        // instructions between two looks at the meter
+	tailsEvery  = 64        // looks at the meter between two that count calls
 )
 
 func init() { lua.MaxArrayIndex = maxSparse }
@@ -32,6 +34,7 @@ func init() { lua.MaxArrayIndex = maxSparse }
 const (
 	errReadOnlyTable = "Attempt to modify a readonly table"
 	errScriptTime    = stopped("ERR the script was stopped: it ran longer than 5 s or was killed; nothing it wrote has happened")
+	errScriptTails   = stopped("ERR the script was stopped: more than 100000 calls within calls; nothing it wrote has happened")
 	errScriptMemory  = stopped("ERR the script was stopped: it needs too much memory; nothing it wrote has happened")
 )
 
@@ -92,12 +95,20 @@ func (m *meter) check() {
 	case m.done != nil:
 	case m.Context.Err() != nil:
 		m.in.halt(errScriptTime)
+	case m.n%(meterEvery*tailsEvery) == 0 && m.in.deep():
+		m.in.halt(errScriptTails)
 	case m.heap() > m.most:
 		runtime.GC()
 		if m.heap() > m.most {
 			m.in.halt(errScriptMemory)
 		}
 	}
+}
+
+// deep says whether there are more than maxTails calls within calls. Those in tail position take no frame, so maxStack does not bound them.
+func (in *interp) deep() bool {
+	_, deeper := in.l.GetStack(maxTails)
+	return deeper
 }
 
 // heap returns the bytes of the heap, garbage included.

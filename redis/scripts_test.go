@@ -122,6 +122,8 @@ func TestScriptsAreStopped(t *testing.T) {
 		"local t={} for i=1,1e5 do t[i]='xxxxxxxxxx' end for j=1,9 do t[#t+1]=table.concat(t) end",
 		"return string.format('%99999d',1)",
 		"local function f() return 1+f() end return f()",
+		"local function f() return f() end return f()",
+		"local function g() end local function f() return f(pcall(g)) end return pcall(f)",
 		"return unpack({},1,1e8)",
 		"return string.rep('x',1e6):byte(1,-1)",
 		"return string.rep('(',1e5):find(string.rep('(',1e5))",
@@ -263,4 +265,12 @@ func FuzzScript(f *testing.F) {
 		w.ask(fmt.Sprintf("*3\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n", len(text), text))
 		w.expect(`eval "return {type(rawget(_G,'evil')),('x'):rep(2),#_G}" 0`, "*3\r\n$3\r\nnil\r\n$2\r\nxx\r\n:0\r\n")
 	})
+}
+
+// Calls in tail position take no stack, but the trace of an error would have a line for each of them.
+func TestScriptTailCalls(t *testing.T) {
+	w := newServer(t, Config{}).dial()
+	w.d.scripts.limits.time = time.Minute // far beyond what it takes to count them
+	w.expect(`eval "local function f() return f() end return f()" 0`, "-"+string(errScriptTails)+"\r\n")
+	w.expect(`eval "local function f(n) if n == 0 then return 'done' end return f(n-1) end return f(90000)" 0`, "$4\r\ndone\r\n")
 }
