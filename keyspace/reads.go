@@ -248,19 +248,20 @@ func (s *State) dump(r *op.Dump, p int64, res *op.Result) bool {
 }
 
 const (
-	scanCost = 4       // empty buckets that count as one key in a Scan, so that a call takes bounded time in a sparse table
-	scanMost = 1 << 32 // keys that a call looks at, at most
+	scanLeast = 1 << 10 // buckets that a Scan looks at for a start, so that a small table takes one call however few keys it has
+	scanCost  = 4       // further buckets for each key wanted, so that a call takes bounded time in a sparse table
+	scanMost  = 1 << 32 // keys that a call can ask for
 )
 
 func (s *State) scan(r *op.Scan, p int64, res *op.Result) {
 	t, pos := &s.tables[r.Space], positionOf(r.Cursor)
 	var room [2 * bucketSlots]ref
-	most := min(max(r.Count, 1), scanMost) * scanCost
-	for looked := int64(0); r.Count < 0 || looked < most; looked++ {
+	want := min(max(r.Count, 1), scanMost)
+	for seen, looked := int64(0), int64(0); r.Count < 0 || seen < want && looked < scanLeast+want*scanCost; looked++ {
 		refs, more := t.collect(s, &pos, room[:0])
+		seen += int64(len(refs))
 		for _, ref := range refs {
 			e := s.slab.at(ref)
-			looked += scanCost
 			if d := e.deadline(); d != 0 && d <= p || r.Of != 0 && e.kind() != r.Of {
 				continue
 			}

@@ -35,6 +35,17 @@ func TestWipe(t *testing.T) {
 	}
 }
 
+// A space of few keys is scanned in one call, whatever count is asked for, as a client expects that looks at one call only.
+func TestScanOfFewKeys(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	for i := range 5 {
+		f.one(&op.Set{Key: key(0, fmt.Sprint(i))})
+	}
+	if res := f.read(&op.Scan{Count: 10}); len(res.List) != 5 || res.Uint != 0 {
+		t.Errorf("%d keys, cursor %d", len(res.List), res.Uint)
+	}
+}
+
 // TestScan walks while keys come and go: those that are there all the time must be seen.
 func TestScan(t *testing.T) {
 	f := newFeeder(New(nil, nil))
