@@ -20,7 +20,8 @@ import (
 const (
 	maxString   = 64 << 20  // bytes of a string that a script makes
 	longString  = 1 << 20   // bytes of a string that is not made without a look at the meter
-	maxHeap     = 256 << 20 // bytes by which the heap may grow while a script runs
+	maxHeap     = 256 << 20 // bytes by which the heap may grow while a script runs; less where memory-limit is small
+	heapShare   = 4         // the part of memory-limit is one in so many
 	maxStack    = 200       // calls within calls
 	maxRegistry = 1 << 18   // values on the stacks
 	maxSparse   = 1 << 20   // elements that a table makes room for at once
@@ -60,6 +61,7 @@ type interp struct {
 	meter   meter
 	seed    *rand.PCG
 	rand    *rand.Rand
+	heap    uint64 // bytes by which the heap may grow during a run
 
 	// Of the present run:
 	bench *bench
@@ -216,13 +218,17 @@ func (in *interp) sealed(t lua.LValue) bool {
 func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 	if b.lua == nil {
 		b.lua = newInterp()
+		b.lua.heap = b.facts.d.scripts.limits.heap
+		if limit := b.facts.e.Status().Limit; limit > 0 {
+			b.lua.heap = min(b.lua.heap, limit/heapShare)
+		}
 	}
 	in := b.lua
 	in.bench, in.call, in.v, in.stop = b, c, resp.V2, nil
 	in.call.readOnly = c.readOnly || s.noWrites
 	b.facts.space = c.space
 	v := b.Version
-	in.meter.begin(b.time, b.facts.d.scripts.limits.heap)
+	in.meter.begin(b.time, in.heap)
 	result, err := in.run(s)
 	if !in.clean() || in.l.GetTop() != 0 {
 		b.lua = nil
