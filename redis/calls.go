@@ -236,8 +236,19 @@ func (in *interp) members(b []byte, n int) (lua.LValue, []byte) {
 // maxReplyDepth bounds how deep tables in a reply may lie in each other.
 const maxReplyDepth = 100
 
-// appendValue writes what a script returned as the reply of a connection that speaks v.
+// appendValue writes what a script returned as the reply of a connection that speaks v. A small table can make a huge reply, since it may hold
+// another one many times: the script is stopped when that takes more than a script may have.
 func (in *interp) appendValue(b []byte, value lua.LValue, v resp.Version, depth int) []byte {
+	size := len(b)
+	if s, ok := value.(lua.LString); ok {
+		size += len(s)
+	}
+	if uint64(size) > in.heap {
+		in.halt(errScriptMemory)
+	}
+	if in.stop != nil {
+		return b
+	}
 	switch x := value.(type) {
 	case lua.LString:
 		return resp.Bulk(b, string(x))
@@ -309,7 +320,7 @@ func (in *interp) appendTable(b []byte, t *lua.LTable, v resp.Version, depth int
 		n++
 	}
 	b = resp.Array(b, n)
-	for i := range n {
+	for i := 0; i < n && in.stop == nil; i++ {
 		b = in.appendValue(b, t.RawGetInt(i+1), v, depth+1)
 	}
 	return b

@@ -233,14 +233,19 @@ func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 	if !in.clean() || in.l.GetTop() != 0 {
 		b.lua = nil
 	}
+	reply := out
 	switch {
 	case in.stop != nil:
+	case err != nil:
+		reply = resp.Err(out, err.Error())
+	default:
+		reply = in.appendValue(out, result, v, 0)
+	}
+	if in.stop != nil {
 		b.lua = nil
 		return out, in.stop
-	case err != nil:
-		return resp.Err(out, err.Error()), nil
 	}
-	return in.appendValue(out, result, v, 0), nil
+	return reply, nil
 }
 
 // run calls the script and returns its first result. An error is the text of the reply.
