@@ -64,6 +64,7 @@ const (
 	tick       = 10 * time.Millisecond
 	syncEvery  = time.Second
 	applyBytes = 64 << 10 // bytes of entries that are applied while readers are locked out, in one go
+	maxStamps  = 8        // entries without ops, which remove keys that are due, in one write to the log
 	memberID   = 1        // of the only member of a group of one
 )
 
@@ -244,14 +245,19 @@ func (n *Node) ticked() {
 	}
 }
 
-// reap removes what is due and makes room, one entry at a time so that clients come in between.
+// reap removes what is due and makes room, a little at a time so that clients come in between. An entry removes few keys: when it was not
+// enough, the next write to the log carries more of them.
 func (n *Node) reap() {
+	stamps := 1
 	for more := true; more; {
 		n.mu.Lock()
 		before := n.replica.Applied()
 		if !n.dead && n.problem == nil && !n.replica.Busy() && n.state.Due(n.clock.now()) {
-			n.replica.Stamp(n.clock.now())
+			for range stamps {
+				n.replica.Stamp(n.clock.now())
+			}
 			n.drive()
+			stamps = min(2*stamps, maxStamps)
 		}
 		if !n.dead && n.problem == nil && n.evict() {
 			n.drive()

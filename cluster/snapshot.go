@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"holdfast/keyspace"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	sliceBytes    = 96 << 10 // of a snapshot that are taken in one go, while everybody is locked out
+	sliceBytes    = 48 << 10 // of a snapshot that are taken in one go, while everybody is locked out
 	writeBackStep = 4 << 20  // bytes after which a snapshot's file is brought to the disk
 	maxBacklog    = 16 << 20 // bytes of old versions waiting in memory, above which a snapshot does not pace itself
 	checkEvery    = time.Second
@@ -113,7 +114,8 @@ func (n *Node) still(f func()) {
 	n.unlock()
 }
 
-// writeSnapshot writes and syncs the file. It takes the state slice by slice, and no faster than SnapshotRate.
+// writeSnapshot writes and syncs the file. It takes the state slice by slice, no faster than SnapshotRate, and with a rest behind every slice
+// that is as long as the slice took, so that requests have at least half of the time.
 func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Base) (size int64, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -127,11 +129,13 @@ func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Bas
 	begin := time.Now()
 	var buf []byte
 	for done := false; !done; {
-		backlog := 0
+		backlog, slice := 0, time.Now()
 		n.still(func() {
 			buf, done = w.Next(buf[:0], sliceBytes)
 			backlog = w.Backlog()
 		})
+		rest := time.Since(slice)
+		runtime.Gosched() // to whoever has been waiting for the locks
 		if len(buf) == 0 {
 			continue // a stretch without keys
 		}
@@ -139,13 +143,13 @@ func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Bas
 			return 0, err
 		}
 		wait := time.Duration(float64(out.size)/float64(n.cfg.SnapshotRate)*1e9) - time.Since(begin)
-		if backlog > maxBacklog {
+		if wait = max(wait, rest); backlog > maxBacklog {
 			wait = 0
 		}
 		select {
 		case <-n.stop:
 			return 0, errClosed
-		case <-time.After(max(wait, 0)):
+		case <-time.After(wait):
 		}
 	}
 	return out.size, out.end()
