@@ -178,7 +178,7 @@ func (l *loop) event(e *unix.EpollEvent) {
 	slot := uint32(e.Fd)
 	if slot == bellSlot {
 		var b [8]byte
-		rawRead(l.bellFD, b[:])
+		unix.Read(l.bellFD, b[:])
 		return
 	}
 	c := l.slots[slot]

@@ -40,7 +40,7 @@ func (p *port) acceptSocket() error {
 	}
 	if !p.admit() {
 		if len(p.refusal) > 0 {
-			rawWrite(fd, p.refusal)
+			transmit(fd, p.refusal)
 		}
 		unix.Close(fd)
 		return nil

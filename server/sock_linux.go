@@ -105,7 +105,7 @@ func (l *loop) read(c *sock) {
 	} else {
 		copy(in, c.in)
 	}
-	n, errno := rawRead(c.fd, in[have:])
+	n, errno := receive(c.fd, in[have:])
 	if errno == unix.EAGAIN || errno == unix.EINTR {
 		l.settle(c)
 		return
@@ -235,7 +235,7 @@ func (l *loop) drain(c *sock) {
 
 // write returns how many bytes the socket took, and false if c is closed since it takes no more.
 func (l *loop) write(c *sock, b []byte) (n int, ok bool) {
-	n, errno := rawWrite(c.fd, b)
+	n, errno := transmit(c.fd, b)
 	switch errno {
 	case 0:
 		l.account.out.Add(uint64(n))
@@ -294,14 +294,15 @@ func (l *loop) close(c *sock) {
 	c.session.Close()
 }
 
-// rawRead and rawWrite do not tell Go's scheduler: the sockets do not block.
+// receive and transmit do not tell Go's scheduler: the sockets do not block. They are recv(2) and send(2), and not read(2) and write(2), which
+// come to the same by a longer way through the kernel.
 
-func rawRead(fd int, b []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+func receive(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), errno
 }
 
-func rawWrite(fd int, b []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+func transmit(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 	return int(n), errno
 }
