@@ -202,7 +202,7 @@ const keepScratch = 1 << 20
 // propose stamps e and hands it to raft, which may drop it: then its origin sends it again.
 func (r *Replica) propose(e keyspace.Entry, now int64) {
 	e.Stamp = max(now, r.stamp)
-	if r.mayAppend(&e) {
+	if r.mayAppend() {
 		r.stamp = e.Stamp
 		r.appendOwn(&e)
 		return

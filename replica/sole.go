@@ -26,14 +26,10 @@ const (
 	tellBytes   = 1 << 20
 )
 
-// ownBytes is the most that an entry appended in this way carries: it is copied once more when raft is told, so that large ones are
-// cheaper through raft.
-const ownBytes = 16 << 10
-
-// mayAppend says whether this member alone decides that e is appended, and raft has nothing else under way. When very much waits to be
-// stored raft is asked, which drops what is too much.
-func (r *Replica) mayAppend(e *keyspace.Entry) bool {
-	return len(e.Ops) <= ownBytes && r.role == raft.StateLeader && r.alone() && r.log.bytes < maxUncommitted/2 && !r.raft.HasReady()
+// mayAppend says whether this member alone decides what is appended, and raft has nothing else under way. When very much waits to be stored
+// raft is asked, which drops what is too much.
+func (r *Replica) mayAppend() bool {
+	return r.role == raft.StateLeader && r.alone() && r.log.bytes < maxUncommitted/2 && !r.raft.HasReady()
 }
 
 // appendOwn appends e behind the log.
