@@ -10,7 +10,6 @@ type tail struct {
 	base     uint64 // index of the entry before the first one here
 	baseTerm uint64
 	entries  []*pb.Entry // never changed once they are here; the one with index base+1 first
-	untold   int         // how many of the last ones raft does not know (sole.go)
 	bytes    int         // of their data
 	hard     *pb.HardState
 	group    *pb.ConfState // who is in the group, as of the last change that is committed
@@ -96,7 +95,7 @@ func (t *tail) Term(i uint64) (uint64, error) {
 	return t.at(i).GetTerm(), nil
 }
 
-func (t *tail) LastIndex() (uint64, error)  { return t.last() - uint64(t.untold), nil }
+func (t *tail) LastIndex() (uint64, error)  { return t.last(), nil }
 func (t *tail) FirstIndex() (uint64, error) { return t.base + 1, nil }
 
 func (t *tail) Snapshot() (*pb.Snapshot, error) {

@@ -95,8 +95,7 @@ func (r *Replica) toLeader(e keyspace.Entry, now int64) {
 		r.propose(e, now)
 		return
 	}
-	forward := e // so that e itself need not be on the heap
-	r.out = append(r.out, Message{From: r.id, To: r.leader, Forward: &forward})
+	r.out = append(r.out, Message{From: r.id, To: r.leader, Forward: &e})
 }
 
 // tick counts the time without progress. What the leader itself has proposed is in its log: it is lost with the leadership only.

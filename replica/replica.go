@@ -3,8 +3,7 @@
 //
 // Events are the methods Submit, Stamp, Step, Tick, Stored, each with the own clock as an argument; Ready gives out the effects. The caller
 // drives: it writes to the log what Ready says, says Stored, sends the messages, and calls Apply. A group of one takes the
-// same path as one of three. Read this file first, then origin.go (batches and their numbers), log.go (the tail in memory), pending.go,
-// sole.go (what a group of one is spared).
+// same path as one of three. Read this file first, then origin.go (batches and their numbers), log.go (the tail in memory), pending.go.
 //
 // The package may not touch a clock, I/O, goroutines, locks or randomness. (raft draws its election timeouts itself.)
 package replica
@@ -72,8 +71,7 @@ type Replica struct {
 	log     tail
 	leader  uint64 // 0 if unknown
 	role    raft.StateType
-	commit  uint64   // the newest index known to be committed
-	handed  uint64   // up to where raft has given out what is committed
+	commit  uint64   // as raft said
 	applied uint64   // what the state contains
 	stamp   int64    // the newest stamp that this member proposed or applied
 	noticed uint64   // the newest index that a leader called visible
@@ -82,7 +80,6 @@ type Replica struct {
 	ticks   int
 	origin  origin
 	pending pending
-	sole    sole
 	out     []Message
 	scratch []byte
 }
@@ -146,7 +143,7 @@ func (r *Replica) Start() error {
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
-	r.raft, r.handed = rn, r.commit
+	r.raft = rn
 	if r.alone() {
 		return rn.Campaign()
 	}
@@ -163,7 +160,6 @@ func (r *Replica) alone() bool {
 
 // Tick tells that a tick of the clock has passed.
 func (r *Replica) Tick(now int64) {
-	r.tell()
 	r.raft.Tick()
 	r.origin.tick(r.leader == r.id)
 	if r.origin.later {
@@ -185,7 +181,6 @@ func (r *Replica) Stamp(now int64) {
 func (r *Replica) Step(m Message, now int64) {
 	switch {
 	case m.Raft != nil:
-		r.tell()
 		_ = r.raft.Step(m.Raft) // raft says what it drops; dropping is always allowed
 	case m.Forward != nil:
 		if r.leader == r.id {
@@ -202,12 +197,6 @@ const keepScratch = 1 << 20
 // propose stamps e and hands it to raft, which may drop it: then its origin sends it again.
 func (r *Replica) propose(e keyspace.Entry, now int64) {
 	e.Stamp = max(now, r.stamp)
-	if r.mayAppend() {
-		r.stamp = e.Stamp
-		r.appendOwn(&e)
-		return
-	}
-	r.tell()
 	r.scratch = e.Append(r.scratch[:0])
 	err := r.raft.Propose(r.scratch) // which copies it
 	if cap(r.scratch) > keepScratch {
@@ -238,11 +227,6 @@ func (r *Replica) Ready(now int64) (eff Effects, any bool) {
 				eff.Messages = append(eff.Messages, Message{From: r.id, To: m.GetTo(), Raft: m})
 			}
 		}
-	}
-	if s := &r.sole; len(s.fresh) > 0 {
-		any = true
-		eff.Append.Entries = append(s.fresh, eff.Append.Entries...) // what raft adds came later
-		s.fresh = nil
 	}
 	if r.origin.again && r.leader != 0 {
 		any = true
@@ -280,7 +264,7 @@ func (r *Replica) newestStamp() (stamp int64) {
 }
 
 func (r *Replica) append(m *pb.Message) Append {
-	a := Append{Entries: r.sole.unknown(m.Entries), done: m.Responses}
+	a := Append{Entries: m.Entries, done: m.Responses}
 	if m.Term != nil {
 		h := &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 		a.Sync = h.GetTerm() != r.log.hard.GetTerm() || h.GetVote() != r.log.hard.GetVote()
@@ -289,14 +273,14 @@ func (r *Replica) append(m *pb.Message) Append {
 			a.Hard = h
 		}
 	}
-	replaced := r.log.append(a.Entries)
+	replaced := r.log.append(m.Entries)
 	if !r.alone() {
-		r.mark(a.Entries, replaced)
+		r.mark(m.Entries, replaced)
 	}
 	return a
 }
 
-// Stored tells that a was written, and is on stable storage if it had to be. It is told in the order in which Ready gave the Appends out.
+// Stored tells that a was written, and is on stable storage if it had to be.
 func (r *Replica) Stored(a Append, now int64) {
 	for _, m := range a.done {
 		if m.GetTo() == r.id {
@@ -305,21 +289,14 @@ func (r *Replica) Stored(a Append, now int64) {
 			r.out = append(r.out, Message{From: r.id, To: m.GetTo(), Raft: m})
 		}
 	}
-	if n := len(a.Entries); n > 0 && a.Entries[n-1].GetIndex() <= r.sole.last {
-		r.commit = max(r.commit, a.Entries[n-1].GetIndex())
-		if len(r.sole.untold) >= tellEntries || r.sole.bytes >= tellBytes {
-			r.tell()
-		}
-	}
 }
 
 // committed takes notice of entries that are committed. Raft is told at once that they are applied: only the state is gated.
 func (r *Replica) committed(m *pb.Message) {
 	for _, e := range m.Entries {
 		r.change(e)
-		r.handed = e.GetIndex()
+		r.commit = e.GetIndex()
 	}
-	r.commit = max(r.commit, r.handed)
 	for _, resp := range m.Responses {
 		_ = r.raft.Step(resp)
 	}
@@ -393,7 +370,7 @@ func (r *Replica) Apply(limit int) (more bool) {
 		limit -= 1 + r.applyNext()
 	}
 	if r.alone() {
-		r.log.compact(min(r.applied, r.handed)) // raft asks for the others when it gives them out
+		r.log.compact(r.applied)
 	}
 	return r.applied < v
 }
@@ -437,7 +414,7 @@ func (r *Replica) decode(raw *pb.Entry) keyspace.Entry {
 
 // Compact lets go of the log up to index, which a snapshot contains.
 func (r *Replica) Compact(index uint64) {
-	r.log.compact(min(index, r.applied, r.handed))
+	r.log.compact(min(index, r.applied))
 }
 
 // Base tells what the state contains, for a snapshot of it.

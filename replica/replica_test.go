@@ -174,82 +174,8 @@ func TestGroupOfOneAnswersAtOnce(t *testing.T) {
 			t.Fatalf("batch %d came to %+v", i, s)
 		}
 	}
-	if n := len(w.r[1].log.entries); n >= tellEntries {
-		t.Errorf("%d applied entries are in memory before raft is told of them", n)
-	}
-	w.tick()
 	if n := len(w.r[1].log.entries); n != 0 {
 		t.Errorf("%d applied entries are still in memory", n)
-	}
-}
-
-// A group of one whose disk is slow: whatever the order of proposals, ticks and finished writes, the log has no gap and nothing twice,
-// raft knows all of it in the end, and what is not stored is not answered.
-func TestGroupOfOneStoresLate(t *testing.T) {
-	for seed := range uint64(200) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		w := newWorld(t, 1)
-		w.settle()
-		r := w.r[1]
-		last, stored := r.log.last(), r.log.last()
-		var writing []Append
-		var sinks []*sink
-		carry := func() {
-			for {
-				eff, any := r.Ready(w.now)
-				if !any && !r.Visible() {
-					return
-				}
-				for _, e := range eff.Append.Entries {
-					if last++; e.GetIndex() != last || e.GetTerm() != r.Status().Term {
-						t.Fatalf("seed %d: entry %d of term %d comes in place of entry %d", seed, e.GetIndex(), e.GetTerm(), last)
-					}
-				}
-				if !eff.Append.Empty() {
-					writing = append(writing, eff.Append)
-				}
-				for r.Apply(1) {
-				}
-				if r.applied > stored {
-					t.Fatalf("seed %d: entry %d is applied, %d are stored", seed, r.applied, stored)
-				}
-			}
-		}
-		store := func() {
-			for _, e := range writing[0].Entries {
-				stored = e.GetIndex()
-			}
-			r.Stored(writing[0], w.now)
-			writing = writing[1:]
-		}
-		for range 300 {
-			switch k := rnd.IntN(10); {
-			case k < 5:
-				sinks = append(sinks, w.submit(1, incr("a", 1)))
-			case k < 6:
-				r.Tick(w.now)
-			case k < 7:
-				r.tell()
-				_ = r.raft.Propose(nil) // as a change of the membership will come
-			case len(writing) > 0:
-				store()
-			}
-			if rnd.IntN(3) > 0 {
-				carry()
-			}
-		}
-		for carry(); len(writing) > 0; carry() {
-			store()
-		}
-		w.tick()
-		for i, s := range sinks {
-			if s.done != 1 || s.results[0].Int != int64(i+1) {
-				t.Fatalf("seed %d: batch %d came to %+v", seed, i, s)
-			}
-		}
-		if known, _ := r.log.LastIndex(); known != last || len(r.log.entries) != 0 || r.raft.Status().Applied != last {
-			t.Fatalf("seed %d: of %d entries raft knows %d, %d are in memory", seed, last, known, len(r.log.entries))
-		}
 	}
 }
 
