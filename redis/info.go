@@ -110,7 +110,8 @@ func infoMemory(i *infoText) {
 	i.line("maxmemory", m.Budget)
 	i.line("maxmemory_human", human(m.Budget))
 	i.line("maxmemory_policy", "allkeys-lru")
-	i.line("mem_fragmentation_ratio", "1.00")
+	used := max(i.status.Memory.Used, 1)
+	i.line("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(i.status.Resident)/float64(used)))
 	i.line("memory_limit", i.status.Limit)
 }
 
