@@ -14,6 +14,7 @@ const (
 	batchOps   = 1024
 	keepArena  = 64 << 10 // bytes of a batch's memory for values that are kept for its next use
 	keepOps    = 512 << 10
+	keepList   = 4096 // results of a read whose room is kept for the next
 )
 
 // Door is the engine of one worker.
@@ -70,6 +71,9 @@ func (d *Door) Read(r op.Read, s engine.Reader) bool {
 		}
 	}
 	s.Show(&d.res)
+	if cap(d.res.List) > keepList || cap(d.res.Scratch) > keepArena {
+		d.res = op.Result{}
+	}
 	d.mu.Unlock()
 	return true
 }

@@ -49,6 +49,7 @@ type Config struct {
 	Dir           string // of log and snapshots; made if it is not there. Only with durability Memory it is not used and may be empty
 	Durability    Durability
 	Limit         uint64                  // bytes that the process may take; 0 for no limit, else at least MinLimit
+	ReplyLimit    int                     // bytes of the values that one transaction gives back; 0 for no limit
 	Classes       [op.Spaces]op.Class     // the class of each keyspace
 	Rules         []op.Rule               // classes by the name of the key, tried in order
 	Segment       int64                   // bytes of a log segment; 64 MiB if zero

@@ -7,6 +7,9 @@ import (
 	"holdfast/op"
 )
 
+// ErrTooLarge says that the keys of an Overlay are larger together than Most.
+var ErrTooLarge = errors.New("the keys are too large to be copied together")
+
 // ErrWait says that a read of an Overlay had to wait: start over after the Wake.
 var ErrWait = errors.New("the read has to wait")
 
@@ -14,6 +17,8 @@ var ErrWait = errors.New("the read has to wait")
 // every member runs; in the end Tx gives one transaction whose guards hold only if nothing that was read has changed meanwhile. So no interpreter is
 // in the state (design 3.7). Not for concurrent use; Reset makes it fit for the next script.
 type Overlay struct {
+	Most    int // bytes of keys that are copied, 0 for no limit; one key is never too large
+	copied  int // bytes of keys that were
 	engine  Engine
 	reader  Reader
 	state   *keyspace.State
@@ -42,6 +47,7 @@ func (o *Overlay) Reset(e Engine, r Reader) {
 	o.engine, o.reader = e, r
 	clear(o.loaded)
 	o.flushed = [op.Spaces]bool{}
+	o.copied = 0
 	o.guards, o.writes = o.guards[:0], op.Tx{Body: o.writes.Body[:0]}
 	o.res = op.Result{}
 	if o.state.Stamp() == 0 {
@@ -118,16 +124,21 @@ func (o *Overlay) load(x op.Op) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	res, err := o.through(&op.Dump{Keys: missing})
-	if err != nil {
-		return err
-	}
+	// One at a time, so that what is beyond Most is not copied first. The guards see to it that all are of one state in the end.
 	for i, k := range missing {
-		r := &res.List[i]
+		res, err := o.through(&op.Dump{Keys: missing[i : i+1]})
+		if err != nil {
+			return err
+		}
+		r := &res.List[0]
 		o.guards = append(o.guards, op.Guard{Key: k, Version: r.Version})
 		if r.Status != op.OK {
 			continue
 		}
+		if o.Most > 0 && o.copied > 0 && o.copied+len(r.Value) > o.Most {
+			return ErrTooLarge
+		}
+		o.copied += len(r.Value)
 		if err := o.state.Import(k, r.Value, r.Version); err != nil {
 			return err
 		}

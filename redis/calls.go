@@ -141,7 +141,17 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 		in.halt(err)
 		l.RaiseError("%s", err.Error())
 	}
+	if len(in.out) >= longString {
+		in.meter.check()
+	}
+	if in.stop != nil {
+		in.out = nil
+		l.RaiseError("%s", in.stop.Error())
+	}
 	v, _ := in.value(in.out)
+	if cap(in.out) > longString {
+		in.out = nil
+	}
 	return v
 }
 
@@ -243,7 +253,7 @@ func (in *interp) appendValue(b []byte, value lua.LValue, v resp.Version, depth 
 	if s, ok := value.(lua.LString); ok {
 		size += len(s)
 	}
-	if uint64(size) > in.heap {
+	if uint64(size) > in.heap || len(b) > 0 && in.bench.d.tooLarge(size) {
 		in.halt(errScriptMemory)
 	}
 	if in.stop != nil {

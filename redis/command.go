@@ -234,19 +234,20 @@ func (f failure) Error() string { return string(f) }
 func failf(format string, args ...any) error { return failure(fmt.Sprintf(format, args...)) }
 
 const (
-	errSyntax     = failure("ERR syntax error")
-	errInteger    = failure("ERR value is not an integer or out of range")
-	errFloat      = failure("ERR value is not a valid float")
-	errWrongType  = failure("WRONGTYPE Operation against a key holding the wrong kind of value")
-	errOOM        = failure("OOM command not allowed when used memory > 'maxmemory'.")
-	errOverflow   = failure("ERR increment or decrement would overflow")
-	errTooLarge   = failure("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
-	errHashInt    = failure("ERR hash value is not an integer")
-	errDBRange    = failure("ERR DB index is out of range")
-	errNoAuth     = failure("NOAUTH Authentication required.")
-	errNoCluster  = failure("ERR This instance has cluster support disabled")
-	errNoSuchKey  = failure("ERR no such key")
-	errSameObject = failure("ERR source and destination objects are the same")
+	errSyntax       = failure("ERR syntax error")
+	errInteger      = failure("ERR value is not an integer or out of range")
+	errFloat        = failure("ERR value is not a valid float")
+	errWrongType    = failure("WRONGTYPE Operation against a key holding the wrong kind of value")
+	errOOM          = failure("OOM command not allowed when used memory > 'maxmemory'.")
+	errOverflow     = failure("ERR increment or decrement would overflow")
+	errTooLarge     = failure("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+	errReplyDropped = failure("ERR carried out, but the replies of the transaction are larger together than memory-limit allows: ask for less at once")
+	errHashInt      = failure("ERR hash value is not an integer")
+	errDBRange      = failure("ERR DB index is out of range")
+	errNoAuth       = failure("NOAUTH Authentication required.")
+	errNoCluster    = failure("ERR This instance has cluster support disabled")
+	errNoSuchKey    = failure("ERR no such key")
+	errSameObject   = failure("ERR source and destination objects are the same")
 )
 
 func wrongArity(row *Command) error {
@@ -277,11 +278,36 @@ func (c *Command) appendReply(b []byte, a answer, res *op.Result) []byte {
 	case op.Overflow:
 		return resp.Err(b, string(errOverflow))
 	case op.TooLarge:
-		return resp.Err(b, string(errTooLarge))
+		if c.Name == "append" || c.Name == "setrange" {
+			return resp.Err(b, string(errTooLarge))
+		}
+		return resp.Err(b, string(errReplyDropped))
 	case op.OutOfMemory:
 		return resp.Err(b, string(errOOM))
 	}
 	return c.reply(b, a, res)
+}
+
+// elementSize is more than what a reply has around a value.
+const elementSize = 16
+
+// replySize is about how many bytes a reply of several values takes; 0 for any other.
+func replySize(res *op.Result) int {
+	if len(res.List) < 2 {
+		return 0
+	}
+	n := len(res.List) * elementSize
+	for i := range res.List {
+		n += len(res.List[i].Value)
+	}
+	return n
+}
+
+// tooLarge says whether a reply may not have that many bytes.
+func (d *Dialect) tooLarge(size int) bool { return d.conf.ReplyLimit > 0 && size > d.conf.ReplyLimit }
+
+func (d *Dialect) errReplySize() error {
+	return failf("ERR the reply would be larger than %d bytes, which is what memory-limit allows: ask for less at once", d.conf.ReplyLimit)
 }
 
 // Replies that many rows share.

@@ -19,6 +19,9 @@ type Config struct {
 	Masters []string
 	// Version of the product, for INFO.
 	Version string
+	// ReplyLimit is how many bytes the reply to one request may have, or what one script reads by one call: beyond it the client reads
+	// an error. A reply of a single value is never too large. 0: no limit.
+	ReplyLimit int
 	// Host tells about the server around the dialect. Nil: nothing is known.
 	Host Host
 }

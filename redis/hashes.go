@@ -157,6 +157,9 @@ func scanValue(w *bench, q *request, b []byte, all op.Read, n int) ([]byte, erro
 			hits = resp.Bulk(hits, res.List[i+j].Value)
 			found++
 		}
+		if found > n && w.d.tooLarge(len(hits)) {
+			return b, w.d.errReplySize()
+		}
 	}
 	b = resp.Array(b, 2)
 	b = resp.Bulk(b, "0")

@@ -36,6 +36,7 @@ const (
 	errReadOnlyTable = "Attempt to modify a readonly table"
 	errScriptTime    = stopped("ERR the script was stopped: it ran longer than 5 s or was killed; nothing it wrote has happened")
 	errScriptTails   = stopped("ERR the script was stopped: more than 100000 calls within calls; nothing it wrote has happened")
+	errKeysMemory    = stopped("ERR the keys that were read are larger together than memory-limit allows for one computation; nothing it wrote has happened")
 	errScriptMemory  = stopped("ERR the script was stopped: it needs too much memory; nothing it wrote has happened")
 )
 
@@ -218,10 +219,7 @@ func (in *interp) sealed(t lua.LValue) bool {
 func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 	if b.lua == nil {
 		b.lua = newInterp()
-		b.lua.heap = b.facts.d.scripts.limits.heap
-		if limit := b.facts.e.Status().Limit; limit > 0 {
-			b.lua.heap = min(b.lua.heap, limit/heapShare)
-		}
+		b.lua.heap = b.d.scripts.limits.growth(b.facts.e.Status().Limit)
 	}
 	in := b.lua
 	in.bench, in.call, in.v, in.stop = b, c, resp.V2, nil

@@ -80,6 +80,14 @@ type limits struct {
 	heap uint64
 }
 
+// growth is how many bytes a computation may take where memory-limit is limit, 0 for none.
+func (l limits) growth(limit uint64) uint64 {
+	if limit == 0 {
+		return l.heap
+	}
+	return min(l.heap, limit/heapShare)
+}
+
 // slot is what one running script needs; kept from run to run.
 type slot struct{ bench bench }
 
@@ -210,7 +218,7 @@ func (c *scripts) compute(w *work, e engine.Engine, shadow *Session) error {
 	}
 	defer func() { c.slots <- sl }()
 	b := &sl.bench
-	b.facts = shadow
+	b.facts, b.d = shadow, shadow.d
 	for {
 		g := make(gate, 1)
 		b.reset(e, g)

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"holdfast/engine"
@@ -338,6 +339,14 @@ func (s *Session) Show(res *op.Result) {
 	}
 	if w.row != nil {
 		s.count(w.row, res)
+		size := replySize(res)
+		if s.d.tooLarge(size) {
+			s.out = resp.Err(s.out, s.d.errReplySize().Error())
+			return
+		}
+		if size > highWater {
+			s.out = slices.Grow(s.out, size)
+		}
 		s.out = w.row.appendReply(s.out, answer{s.v, w.form}, res)
 		return
 	}

@@ -139,6 +139,7 @@ func (w *work) start(s *Session) bool {
 		return false
 	}
 	b := &s.desk.bench
+	b.d = s.d
 	b.reset(s.e, s)
 	if err := w.run(b); err == engine.ErrWait {
 		s.waiting = true
@@ -328,7 +329,8 @@ func (w *work) finishExec(s *Session) {
 // bench is where commands are computed: an Overlay, and an interpreter if it belongs to a script's goroutine.
 type bench struct {
 	*engine.Overlay
-	resp.Version // of the replies
+	resp.Version          // of the replies
+	d            *Dialect // whose bounds hold
 	ops          ops
 
 	// For scripts:
@@ -341,9 +343,10 @@ type bench struct {
 func (b *bench) reset(e engine.Engine, r engine.Reader) {
 	if b.Overlay == nil {
 		b.Overlay = engine.NewOverlay(e, r)
-		return
+	} else {
+		b.Overlay.Reset(e, r)
 	}
-	b.Overlay.Reset(e, r)
+	b.Most = int(b.d.scripts.limits.growth(e.Status().Limit))
 }
 
 // run computes all calls of w. ErrWait means that a read had to wait and all is to be done again.
@@ -383,8 +386,14 @@ func (b *bench) perform(row *Command, q *request, out []byte, v resp.Version) ([
 	if err == nil && o != nil {
 		var res *op.Result
 		if res, err = b.Do(o); err == nil {
+			if size := replySize(res); b.d.tooLarge(size) || len(out) > 0 && b.d.tooLarge(len(out)+max(size, len(res.Value))) {
+				return resp.Err(out, b.d.errReplySize().Error()), nil
+			}
 			return row.appendReply(out, answer{v, q.form}, res), nil
 		}
+	}
+	if err == engine.ErrTooLarge {
+		err = errKeysMemory
 	}
 	if text, ok := err.(failure); ok {
 		return resp.Err(out[:mark], string(text)), nil

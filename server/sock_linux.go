@@ -10,7 +10,7 @@ const (
 	carry = 16 << 10 // bytes of an incomplete request that are carried along in the loop's chunk; larger ones are read into place
 
 	replyRoom = 64 << 10 // bytes of the loop's output buffer at first,
-	lavish    = 1 << 20  // and the most that it keeps after a large reply
+	lavish    = 4 << 20  // and the most that it keeps: room for a session's high-water mark and a large value behind it
 )
 
 // sock is a connection of a loop. It is idle, or in one or more of these states:

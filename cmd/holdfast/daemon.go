@@ -114,6 +114,7 @@ func (d *process) begin() (err error) {
 	d.dialects = dialects{
 		redis: redis.New(redis.Config{
 			Password: password, Users: redisUsers(c, password), Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},
+			ReplyLimit: replyLimit(c),
 		}),
 		memcache: memcache.New(memcache.Config{
 			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: users, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
@@ -142,7 +143,7 @@ func (d *process) status() engine.Status {
 func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
-		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit),
+		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit), ReplyLimit: replyLimit(c),
 		SnapshotAfter: int64(c.SnapshotLog), Hold: c.Hold, Logger: d.log,
 	}
 	databases, err := c.RedisClassOf()
@@ -184,6 +185,14 @@ func classOf(name string) op.Class {
 		}
 	}
 	panic("a class that was validated is unknown: " + name)
+}
+
+// replyLimit is how many bytes the reply to one request may have: while it waits to be taken it must fit into what all share, with room for another.
+func replyLimit(c *config.Config) int {
+	if c.MemoryLimit == 0 {
+		return int(c.OutputLimit)
+	}
+	return int(min(c.OutputLimit, max(c.Buffers()/2, 1<<20)))
 }
 
 // open serves the clients.
