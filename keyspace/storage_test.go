@@ -188,3 +188,22 @@ func TestKeysOfOneHash(t *testing.T) {
 		}
 	}
 }
+
+// The results of one transaction are bounded; all of it is carried out nevertheless.
+func TestReplyLimit(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	f.s.ReplyLimit = 2500
+	f.one(&op.Set{Key: key(0, "k"), Value: make([]byte, 1000)})
+	tx := &op.Tx{}
+	for range 3 {
+		tx.Add(&op.Get{Key: key(0, "k")})
+	}
+	tx.Add(&op.Set{Key: key(0, "after")})
+	res := f.one(tx)
+	if l := res.List; len(l) != 4 || len(l[0].Value) != 1000 || len(l[1].Value) != 1000 || l[2].Status != op.TooLarge || len(l[2].Value) != 0 || l[3].Status != op.OK {
+		t.Errorf("results %+v", res.List)
+	}
+	if f.read(&op.Get{Key: key(0, "after")}).Status != op.OK {
+		t.Error("what follows in the transaction was not carried out")
+	}
+}

@@ -233,12 +233,17 @@ func (s *State) transact(o *op.Tx, res *op.Result) {
 			return
 		}
 	}
-	b := o.Body
+	b, size := o.Body, 0
 	for range o.Count {
 		in, rest, _ := s.inner.Next(b)
 		r := res.Next()
 		s.do(in, r)
-		own(r)
+		n := values(r)
+		if size += n; n > 0 && s.ReplyLimit > 0 && size > s.ReplyLimit {
+			*r = op.Result{Status: op.TooLarge}
+		} else {
+			own(r)
+		}
 		b = rest
 	}
 }
@@ -254,6 +259,15 @@ func (s *State) sound(o *op.Tx) bool {
 		b = rest
 	}
 	return len(b) == 0
+}
+
+// values counts the bytes that a result refers to.
+func values(r *op.Result) int {
+	n := len(r.Value)
+	for i := range r.List {
+		n += len(r.List[i].Value)
+	}
+	return n
 }
 
 // own copies what r shows of the state, which the next op of a transaction may change, into r's own memory.
