@@ -17,9 +17,8 @@ const (
 )
 
 const (
-	victims   = 128 // keys of one Evict
-	lookAt    = 128 // candidates looked at in one go
-	lookTries = 8   // goes for one Evict
+	victims = 128  // keys of one Evict
+	lookAt  = 1024 // candidates looked at for one Evict
 
 	maxEvicts = 16 // Evicts that are proposed in one pass of a writer, and that are on their way together, at most
 )
@@ -93,14 +92,19 @@ func (n *Node) evict() bool {
 	return true
 }
 
-// level is how much of the budget is used when all is carried out that is on its way, in hundredths. Caller holds mu.
+// level is how much of the budget is used by what is expected, in hundredths. Caller holds mu.
 func (n *Node) level() uint64 {
 	m := n.state.Memory()
 	if m.Budget == 0 {
 		return 0
 	}
-	used := m.Used + n.flyingBytes
-	return (used - min(used, n.evictor.freeing)) / (m.Budget/100 + 1)
+	return n.expected() / (m.Budget/100 + 1)
+}
+
+// expected is how much entries will take when all is carried out that is on its way and one batch more, about. Caller holds mu.
+func (n *Node) expected() uint64 {
+	used := n.state.Memory().Used + n.flyingBytes + batchBytes
+	return used - min(used, n.evictor.freeing)
 }
 
 // pick fills victims with keys that nobody used since it last came by: of class cache, and when hardly any of those are left, of class token.
@@ -108,25 +112,35 @@ func (n *Node) level() uint64 {
 func (n *Node) pick() (size uint64) {
 	e := &n.evictor
 	e.victims = e.victims[:0]
-	size = n.pickOf(op.Cache)
-	if m := n.state.Memory(); len(e.victims) < victims && m.Class[op.Cache].Bytes < m.Budget/100 {
-		size += n.pickOf(op.Token)
+	m := n.state.Memory()
+	expected := n.expected()
+	need := expected - min(expected, m.Budget/100*lowWater)
+	size = n.pickOf(op.Cache, need)
+	if size < need && len(e.victims) < victims && m.Class[op.Cache].Bytes < m.Budget/100 {
+		size += n.pickOf(op.Token, need-size)
 	}
 	return size
 }
 
-// pickOf looks at the next candidates of one class, up to two times at all of them: the first clears the marks of those in use.
-func (n *Node) pickOf(class op.Class) (size uint64) {
+// pickOf looks for about need bytes among the next candidates of one class, up to two times at all of them: the first clears the marks of those
+// in use.
+func (n *Node) pickOf(class op.Class, need uint64) (size uint64) {
 	e := &n.evictor
 	c := n.state.Memory().Class[class]
 	if c.Keys == 0 {
 		return 0
 	}
-	before := len(e.victims)
-	for try, wrapped := 0, 0; try < lookTries && wrapped < 2 && len(e.victims) < victims; try++ {
-		e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], lookAt, class, e.found[:0])
+	before, average := len(e.victims), max(c.Bytes/c.Keys, 1)
+	most := min(victims, before+int(min(need/average+1, victims)))
+	for looked, wrapped := 0, 0; looked < lookAt && wrapped < 2 && len(e.victims) < most; {
+		// No more than are needed: a key that is passed over is looked at again only after all others, or its mark would mean little.
+		ask := most - len(e.victims)
+		e.found, e.cursor[class] = n.state.Candidates(e.cursor[class], ask, class, e.found[:0])
+		if looked += max(ask, len(e.found)); len(e.found) == 0 {
+			looked += lookAt / 8 // a long stretch without any
+		}
 		for _, c := range e.found {
-			if !n.used.take(c.Mark) {
+			if len(e.victims) < most && !n.used.take(c.Mark) {
 				e.victims = append(e.victims, c.Guard)
 			}
 		}
@@ -134,5 +148,5 @@ func (n *Node) pickOf(class op.Class) (size uint64) {
 			wrapped++
 		}
 	}
-	return uint64(len(e.victims)-before) * (c.Bytes / c.Keys)
+	return uint64(len(e.victims)-before) * average
 }

@@ -91,7 +91,7 @@ func TestMarks(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	for _, tc := range []struct{ limit, want uint64 }{
-		{0, 0}, {64 << 20, 32 << 20}, {1 << 30, (1<<30)*8/10 - 24<<20}, {16 << 30, (16<<30)*8/10 - 24<<20},
+		{0, 0}, {64 << 20, (64 << 20) / 3}, {1 << 30, (1<<30)*7/10 - 24<<20}, {16 << 30, (16<<30)*7/10 - 24<<20},
 	} {
 		got, err := budget(tc.limit)
 		if err != nil || got > tc.limit || got+16 < tc.want || got > tc.want+16 {

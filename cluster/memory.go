@@ -2,17 +2,21 @@ package cluster
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 )
 
 // MinLimit is the least memory-limit, in bytes.
 const MinLimit = 64 << 20
 
-// overhead is what a daemon needs besides entries, whatever its size: log tail, buffers, the Go runtime.
-const overhead = 24 << 20
+// What a daemon needs besides entries, in bytes, whatever its size.
+const (
+	overhead = 24 << 20 // log tail, buffers, garbage; and
+	program  = 20 << 20 // of it what the Go runtime does not count: the program itself, and slabs of which little is used
+)
 
-// budget is what entries may cost when the process may take limit bytes: the rest is for the overhead, for slabs that are not full, and
-// for the old versions of entries while a snapshot is being written. 0 is no limit.
+// budget is what entries may cost when the process may take limit bytes: the rest is for the overhead, for slabs that are not full, for
+// requests and replies in flight, and for the old versions of entries while a snapshot is being written. 0 is no limit.
 func budget(limit uint64) (uint64, error) {
 	switch {
 	case limit == 0:
@@ -20,16 +24,27 @@ func budget(limit uint64) (uint64, error) {
 	case limit < MinLimit:
 		return 0, fmt.Errorf("memory-limit is %d bytes: give at least %d (64 MiB)", limit, MinLimit)
 	}
-	return max(limit/5*4-min(overhead, limit/5*4), limit/2), nil
+	return max(limit/10*7-overhead, limit/3), nil
 }
 
 // gcPercent: the heap holds no entries and stays small, but writes make some garbage in raft; collecting it half as often costs a few MiB.
 const gcPercent = 200
 
-// limitRuntime has the collector work harder before its heap (which holds no entries) takes what is not the entries'.
+// limitRuntime has the collector work harder before its heap (which holds no entries) takes what is not the entries', slabs that are not
+// full included. GOGC in the environment stands against gcPercent.
 func limitRuntime(limit, budget uint64) {
-	debug.SetGCPercent(gcPercent)
-	if limit > 0 {
-		debug.SetMemoryLimit(int64(limit - budget))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
+	if limit > 0 {
+		debug.SetMemoryLimit(int64(limit - budget - budget/8 - program))
+	}
+}
+
+// part is a sixteenth of limit, at least 4 and at most 64 MiB.
+func part(limit uint64) int64 {
+	if limit == 0 {
+		return 64 << 20
+	}
+	return int64(min(max(limit/16, 4<<20), 64<<20))
 }

@@ -1,7 +1,7 @@
 // Package cluster is the world around a replica: its goroutines, clock, log, snapshots and memory; and the doors by which workers reach it.
 //
 // It does not know what an op means. Read this file first, then door.go (a worker's side), drive.go (what carries out the replica's effects),
-// start.go (recovery), snapshot.go, evict.go, clock.go; wal/ is the log on disk.
+// start.go (recovery), member.go (a directory and its repair), snapshot.go, evict.go, clock.go; wal/ is the log on disk.
 //
 // Locks, in the order in which they may be taken together:
 //
@@ -52,8 +52,8 @@ type Config struct {
 	ReplyLimit    int                     // bytes of the values that one transaction gives back; 0 for no limit
 	Classes       [op.Spaces]op.Class     // the class of each keyspace
 	Rules         []op.Rule               // classes by the name of the key, tried in order
-	Segment       int64                   // bytes of a log segment; 64 MiB if zero
-	SnapshotAfter int64                   // bytes of log after which a snapshot is taken, or half the state if that is more; 64 MiB if zero
+	Segment       int64                   // bytes of a log segment; a sixteenth of Limit if zero, 4 to 64 MiB
+	SnapshotAfter int64                   // bytes of log after which a snapshot is taken, or half the state if that is more; a quarter of Limit if zero, 16 to 64 MiB
 	SnapshotRate  int64                   // bytes a second that a snapshot writes at most; 150 MB if zero
 	Hold          time.Duration           // how long a write is held before it is refused; 3 s if zero
 	Logger        *slog.Logger            // slog.Default if nil
@@ -133,10 +133,10 @@ func prepare(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("durability %s needs a data directory: name one, or choose durability memory", cfg.Durability)
 	}
 	if cfg.Segment == 0 {
-		cfg.Segment = 64 << 20
+		cfg.Segment = part(cfg.Limit)
 	}
 	if cfg.SnapshotAfter == 0 {
-		cfg.SnapshotAfter = 64 << 20
+		cfg.SnapshotAfter = min(4*part(cfg.Limit), 64<<20)
 	}
 	if cfg.SnapshotRate == 0 {
 		cfg.SnapshotRate = 150e6

@@ -329,7 +329,7 @@ func TestConfigureIsReplicated(t *testing.T) {
 	cfg.Classes[3] = op.Cache
 	n := start(t, cfg)
 	before := n.Status()
-	if before.Memory.Budget != 56<<20 || n.state.Config().Classes[3] != op.Cache || len(n.state.Config().Rules) != 1 {
+	if before.Memory.Budget != 46<<20 || n.state.Config().Classes[3] != op.Cache || len(n.state.Config().Rules) != 1 {
 		t.Fatalf("budget %d, config %+v", before.Memory.Budget, n.state.Config())
 	}
 	n.Close()
@@ -340,7 +340,7 @@ func TestConfigureIsReplicated(t *testing.T) {
 	n.Close()
 	cfg.Limit = 200 << 20
 	n = start(t, cfg)
-	if b := n.Status().Memory.Budget; b != 136<<20 {
+	if b := n.Status().Memory.Budget; b != 116<<20 {
 		t.Errorf("the budget is %d after a change of the limit", b)
 	}
 }

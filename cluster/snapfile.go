@@ -25,7 +25,7 @@ import (
 const (
 	snapshotMagic = "holdsnp\x01"
 	maxBlock      = 1 << 30 // bytes of a block: a record is never cut
-	readBuffer    = 4 << 20
+	readBuffer    = 256 << 10
 	snapshotEnd   = ".snapshot"
 )
 
@@ -203,7 +203,7 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 			return &base, nil
 		}
 		n.log.Error("a snapshot cannot be read", slog.String("file", path), slog.Any("err", err))
-		n.state = newState() // what was half loaded is given up
+		n.state = newState(n.cfg.Limit) // what was half loaded is given up
 	}
 	return nil, fmt.Errorf("no snapshot in %s can be read: put back a copy, or give it up with: holdfast repair --data %s", n.snapshotDir(), n.cfg.Dir)
 }

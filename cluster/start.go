@@ -24,10 +24,10 @@ import (
 const startWithin = 30 * time.Second
 
 // newState makes an empty state whose hash nobody outside can know, so that nobody can choose keys that collide.
-func newState() *keyspace.State {
+func newState(limit uint64) *keyspace.State {
 	var seed [8]byte
 	rand.Read(seed[:])
-	s := keyspace.New(alloc, free)
+	s := keyspace.New(allocFor(limit), free)
 	s.Seed(binary.LittleEndian.Uint64(seed[:]))
 	return s
 }
@@ -40,7 +40,7 @@ func (n *Node) open() error {
 	}
 	limitRuntime(n.cfg.Limit, entries)
 	base := replica.Base{Index: 1, Term: 1, Voters: []uint64{memberID}}
-	n.state = newState()
+	n.state = newState(n.cfg.Limit)
 	if n.cfg.Durability == Memory {
 		n.recovering(base)
 	} else if err := n.recover(base); err != nil {
@@ -87,10 +87,22 @@ func (n *Node) recover(base replica.Base) error {
 	if found != nil {
 		base = *found
 	}
+	member, err := n.member()
+	if err != nil {
+		return err
+	}
+	if err := n.checkLog(found != nil, member); err != nil {
+		return err
+	}
 	n.recovering(base)
 	entries, err := n.openLog(base, found != nil)
 	if err != nil {
 		return err
+	}
+	if !member {
+		if err := n.join(); err != nil {
+			return err
+		}
 	}
 	debug.FreeOSMemory() // the buffers that recovery took
 	n.log.Info("recovered", slog.Uint64("snapshot", n.snapshot.index), slog.Int("entries", entries),
@@ -240,26 +252,4 @@ func sameConfig(a, b *op.Configure) bool {
 		}
 	}
 	return true
-}
-
-// Repair makes a damaged data directory usable again by giving up what cannot be read, of which it keeps copies; report says in a few sentences what
-// it did. No daemon may be using the directory.
-func Repair(dir string) (report string, err error) {
-	if _, err := os.Stat(filepath.Join(dir, "log")); err != nil {
-		return "", fmt.Errorf("there is no log to repair in %s: %w", dir, err)
-	}
-	lock, err := takeDir(dir)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	snapshots, err := repairSnapshots(filepath.Join(dir, "snapshot"))
-	if err != nil {
-		return "", err
-	}
-	report, err = wal.Repair(filepath.Join(dir, "log"))
-	if err != nil {
-		return "", err
-	}
-	return snapshots + report, nil
 }

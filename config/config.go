@@ -46,7 +46,7 @@ type Config struct {
 	MemcachedFlushAll string   `key:"memcached-flush-all" one:"cache all none" doc:"What flush_all removes: keys of class 'cache', all memcached keys, or 'none' (it is answered OK). Clients send it after a reconnect (memcache_pool_flush_on_reconnect)."`
 	SentinelMasters   []string `key:"sentinel-masters" doc:"Names that SENTINEL knows as masters, for clients configured with Sentinel. This daemon answers with itself."`
 
-	SnapshotLog Size   `group:"Snapshots and messages" key:"snapshot-log" min:"1MiB" max:"64GiB" doc:"Bytes of log after which a snapshot is taken, so that the log before it can go. A larger state waits for as much log as half of itself."`
+	SnapshotLog Size   `group:"Snapshots and messages" key:"snapshot-log" min:"1MiB" max:"64GiB" zero:"a quarter of memory-limit, from 16MiB to 64MiB" doc:"Bytes of log after which a snapshot is taken, so that the log before it can go. A larger state waits for as much log as half of itself."`
 	LogLevel    string `key:"log-level" one:"debug info warn error" doc:"The least important messages that are written to standard error."`
 	LogFormat   string `key:"log-format" one:"text json" doc:"Their form."`
 }
@@ -76,9 +76,8 @@ func Default() Config {
 		MemcachedFlushAll: "cache",
 		SentinelMasters:   []string{"mymaster", "kolla", "pifpaf"},
 
-		SnapshotLog: 64 << 20,
-		LogLevel:    "info",
-		LogFormat:   "text",
+		LogLevel:  "info",
+		LogFormat: "text",
 	}
 }
 

@@ -91,16 +91,22 @@ type Record struct {
 	Body  []byte
 }
 
+// recordLen is the length of the record whose beginning b is and which stands at offset, 0 if that is none.
+func recordLen(b []byte, salt uint32, offset int64) int {
+	if len(b) < recordBytes || b[4] == 0 || b[5]|b[6]|b[7] != 0 {
+		return 0
+	}
+	if size := int(le.Uint32(b)); size <= maxBody && le.Uint32(b[20:]) == headSum(b, salt, offset) {
+		return recordBytes + size
+	}
+	return 0
+}
+
 // readRecord reads the record in front of b, which stands at offset; n is its length, 0 if there is no valid one.
 func readRecord(b []byte, salt uint32, offset int64) (r Record, n int) {
-	if len(b) < recordBytes || b[4] == 0 || b[5]|b[6]|b[7] != 0 {
+	if n = recordLen(b, salt, offset); n == 0 || n > len(b) {
 		return r, 0
 	}
-	size := int(le.Uint32(b))
-	if size > maxBody || size > len(b)-recordBytes || le.Uint32(b[20:]) != headSum(b, salt, offset) {
-		return r, 0
-	}
-	n = recordBytes + size
 	r = Record{b[4], le.Uint64(b[8:]), b[recordBytes:n:n]}
 	if le.Uint32(b[16:]) != crc32.Update(salt, castagnoli, r.Body) {
 		return Record{}, 0

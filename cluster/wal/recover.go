@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,9 +13,6 @@ import (
 
 // ErrDamaged is wrapped by the error of Open when records that had been promised to be kept cannot be read.
 var ErrDamaged = errors.New("the log is damaged")
-
-// maxSegment bounds what is read of a segment file, in bytes: the largest record in a segment of its own.
-const maxSegment = maxBody + 64<<20
 
 // Open reads the log in dir, calling each for every record in order; a Record's Body is only valid during the call. Then the log is ready to be
 // appended to, in a new segment.
@@ -93,7 +91,6 @@ func (l *Log) begin(r *reader) error {
 type damage struct {
 	at     segment
 	offset int64
-	rest   int64    // bytes from there to the end of the file
 	behind int      // valid records behind it
 	synced position // how far the disk had been synced, by the marks before and behind
 	boot   uint64   // the run of the machine in which the segment was written
@@ -120,7 +117,7 @@ type reader struct {
 	segments []segment // those read, sizes cut to what is valid
 	synced   position
 	last     uint64 // the index before the next one
-	buf      []byte
+	buf      []byte // of the file that is being read
 }
 
 // read goes through all segments up to the first damage.
@@ -167,45 +164,24 @@ func list(dir string) (all []segment, err error) {
 	return all, nil
 }
 
-// load reads a segment file into the buffer.
-func (r *reader) load(s segment) ([]byte, error) {
-	f, err := os.Open(filepath.Join(r.dir, s.name))
-	if err != nil {
-		return nil, fmt.Errorf("open a log segment: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("open a log segment: %w", err)
-	}
-	size := info.Size()
-	if size > maxSegment {
-		return nil, fmt.Errorf("%s in %s has %d bytes, more than a log segment can have: move it away", s.name, r.dir, size)
-	}
-	if int64(cap(r.buf)) < size {
-		r.buf = make([]byte, size)
-	}
-	b := r.buf[:size]
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return nil, fmt.Errorf("read the log segment %s: %w", s.name, err)
-	}
-	return b, nil
-}
-
 // segment goes through the records of s.
 func (r *reader) segment(s segment) (*damage, error) {
-	b, err := r.load(s)
+	f, err := r.open(s)
 	if err != nil {
 		return nil, err
 	}
-	h, ok := readHeader(b)
+	defer f.close()
+	h, ok := readHeader(f.ahead(0, headerBytes))
+	if f.err != nil {
+		return nil, f.err
+	}
 	if !ok || h.seq != s.seq {
 		r.segments = append(r.segments, s)
-		return &damage{at: s, rest: int64(len(b)), behind: 1, synced: position{s.seq + 1, 0}}, nil
+		return &damage{at: s, behind: 1, synced: position{s.seq + 1, 0}}, nil
 	}
 	s.salt, s.size = h.salt, headerBytes
 	for {
-		rec, n := readRecord(b[s.size:], s.salt, s.size)
+		rec, n := f.record(s.salt, s.size)
 		if n == 0 || rec.Index > r.last+1 && r.last != 0 {
 			break
 		}
@@ -220,13 +196,12 @@ func (r *reader) segment(s segment) (*damage, error) {
 		s.size += int64(n)
 	}
 	r.segments = append(r.segments, s)
-	rest := b[s.size:]
-	if zero(rest) && !(position{s.seq, s.size}).before(r.synced) {
-		return nil, nil
+	if f.zero(s.size) && !(position{s.seq, s.size}).before(r.synced) {
+		return nil, f.err
 	}
-	bad := &damage{at: s, offset: s.size, rest: int64(len(rest)), boot: h.boot}
-	r.scan(bad, rest, s.size, s.salt)
-	return bad, nil
+	bad := &damage{at: s, offset: s.size, boot: h.boot}
+	r.scan(bad, f, s.size, s.salt)
+	return bad, f.err
 }
 
 func (r *reader) note(m position) {
@@ -235,18 +210,17 @@ func (r *reader) note(m position) {
 	}
 }
 
-// scan counts the valid records in b, which stands at offset, wherever they begin.
-func (r *reader) scan(bad *damage, b []byte, offset int64, salt uint32) {
-	for len(b) >= recordBytes {
-		rec, n := readRecord(b, salt, offset)
+// scan counts the valid records of f from offset on, wherever they begin.
+func (r *reader) scan(bad *damage, f *file, offset int64, salt uint32) {
+	for f.size-offset >= recordBytes {
+		rec, n := f.record(salt, offset)
 		if n > 0 {
 			bad.behind++
 			if m, ok := readMark(rec); ok {
 				r.note(m)
 			}
 		}
-		n = max(n, 1)
-		b, offset = b[n:], offset+int64(n)
+		offset += int64(max(n, 1))
 	}
 	bad.synced = r.synced
 }
@@ -254,12 +228,16 @@ func (r *reader) scan(bad *damage, b []byte, offset int64, salt uint32) {
 // beyond looks at the segments behind the damaged one.
 func (r *reader) beyond(bad *damage, rest []segment) error {
 	for _, s := range rest {
-		b, err := r.load(s)
+		f, err := r.open(s)
 		if err != nil {
 			return err
 		}
-		if h, ok := readHeader(b); ok {
-			r.scan(bad, b[headerBytes:], headerBytes, h.salt)
+		if h, ok := readHeader(f.ahead(0, headerBytes)); ok {
+			r.scan(bad, f, headerBytes, h.salt)
+		}
+		f.close()
+		if f.err != nil {
+			return f.err
 		}
 	}
 	bad.synced = r.synced
@@ -269,30 +247,11 @@ func (r *reader) beyond(bad *damage, rest []segment) error {
 	return nil
 }
 
-func zero(b []byte) bool {
-	for len(b) >= 8 {
-		if le.Uint64(b) != 0 {
-			return false
-		}
-		b = b[8:]
-	}
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // cut takes away everything from bad on; with keep, copies of it stay beside the log, named *.cut.
 func (r *reader) cut(bad *damage, keep bool) error {
 	path := filepath.Join(r.dir, bad.at.name)
 	if keep {
-		b, err := r.load(bad.at)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(path+".cut", b[bad.offset:], 0o600); err != nil {
+		if err := copyFrom(path, bad.offset, path+".cut"); err != nil {
 			return fmt.Errorf("keep a copy of what is cut off: %w", err)
 		}
 	}
@@ -317,6 +276,33 @@ func (r *reader) cut(bad *damage, keep bool) error {
 	}
 	r.synced = position{} // so that begin syncs what is left
 	return syncDir(r.dir)
+}
+
+// copyFrom copies what stands in a file from offset on to another one.
+func copyFrom(path string, offset int64, to string) error {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if _, err := from.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close())
+}
+
+// Empty says whether there is no log in dir: no segment at all, or no such directory.
+func Empty(dir string) (bool, error) {
+	all, err := list(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	return len(all) == 0, err
 }
 
 // Repair cuts a damaged log in dir off where the damage begins, keeps what it cuts in files named *.cut, and tells what it did in a sentence.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,18 +32,12 @@ const (
 	adminDrain = 200 * time.Millisecond
 	// together is how far apart two signals may be that mean one: timeout(1), for example, sends two.
 	together = 300 * time.Millisecond
-	// garbage is the growth of the heap, in percent, at which the collector runs. Entries are not in that heap, so it is small, and
-	// letting it grow costs little memory and saves most collections.
-	garbage = 400
 )
 
 // serve runs the daemon until a signal or a failure ends it.
 func serve(c config.Config, out io.Writer) error {
 	log := logger(&c)
 	slog.SetDefault(log)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
 	stop := stopSignal(log)
 
 	d := &process{config: &c, log: log, started: time.Now()}
