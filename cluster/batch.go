@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"unsafe"
-
 	"holdfast/engine"
 	"holdfast/op"
 	"holdfast/replica"
@@ -24,41 +22,11 @@ type batch struct {
 
 var _ replica.Sink = (*batch)(nil)
 
-// resultSize is what a result takes besides its value.
-const resultSize = int(unsafe.Sizeof(op.Result{}))
-
-// Result copies r, which is valid during the call only. What a transaction gives back is bounded: beyond Config.ReplyLimit its results have the
-// status TooLarge and no value, though their ops were carried out. A single value is always copied.
+// Result copies r, which is valid during the call only.
 func (b *batch) Result(r *op.Result) {
-	if b.answered {
-		return
+	if !b.answered {
+		b.results = append(b.results, b.copy(r))
 	}
-	most, size := b.node.cfg.ReplyLimit, 0
-	c := *r
-	c.Value, c.List, c.Scratch = b.keep(r.Value), nil, nil
-	if len(r.List) > 0 {
-		c.List = make([]op.Result, len(r.List))
-	}
-	for i := range r.List {
-		in := &r.List[i]
-		n := valueSize(in)
-		if most > 0 && n > 0 && (size > 0 || len(in.List) > 1) && size+n > most {
-			c.List[i] = op.Result{Status: op.TooLarge}
-			continue
-		}
-		size += n
-		c.List[i] = b.copy(in)
-	}
-	b.results = append(b.results, c)
-}
-
-// valueSize is what the copy of a result takes beyond itself.
-func valueSize(r *op.Result) int {
-	n := len(r.Value) + len(r.List)*resultSize
-	for i := range r.List {
-		n += len(r.List[i].Value)
-	}
-	return n
 }
 
 func (b *batch) copy(r *op.Result) op.Result {

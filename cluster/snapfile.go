@@ -203,7 +203,7 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 			return &base, nil
 		}
 		n.log.Error("a snapshot cannot be read", slog.String("file", path), slog.Any("err", err))
-		n.state = newState(n.cfg.Limit) // what was half loaded is given up
+		n.state = newState(&n.cfg) // what was half loaded is given up
 	}
 	return nil, fmt.Errorf("no snapshot in %s can be read: put back a copy, or give it up with: holdfast repair --data %s", n.snapshotDir(), n.cfg.Dir)
 }

@@ -24,11 +24,12 @@ import (
 const startWithin = 30 * time.Second
 
 // newState makes an empty state whose hash nobody outside can know, so that nobody can choose keys that collide.
-func newState(limit uint64) *keyspace.State {
+func newState(cfg *Config) *keyspace.State {
 	var seed [8]byte
 	rand.Read(seed[:])
-	s := keyspace.New(allocFor(limit), free)
+	s := keyspace.New(allocFor(cfg.Limit), free)
 	s.Seed(binary.LittleEndian.Uint64(seed[:]))
+	s.ReplyLimit = cfg.ReplyLimit
 	return s
 }
 
@@ -40,7 +41,7 @@ func (n *Node) open() error {
 	}
 	limitRuntime(n.cfg.Limit, entries)
 	base := replica.Base{Index: 1, Term: 1, Voters: []uint64{memberID}}
-	n.state = newState(n.cfg.Limit)
+	n.state = newState(&n.cfg)
 	if n.cfg.Durability == Memory {
 		n.recovering(base)
 	} else if err := n.recover(base); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // State is the replicated state. It has no lock: Read may run with other Reads, everything else runs alone.
 type State struct {
-	// ReplyLimit bounds the bytes of the values that the results of one Tx show together; 0 is no limit. What is beyond it was carried out all the
+	// ReplyLimit bounds the bytes of the values that the results of one Tx show together; 0 is no limit, and a single value always goes. What is beyond it was carried out all the
 	// same, and shown as TooLarge: so members with other limits have the same state.
 	ReplyLimit int
 

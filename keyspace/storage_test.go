@@ -189,21 +189,42 @@ func TestKeysOfOneHash(t *testing.T) {
 	}
 }
 
-// The results of one transaction are bounded; all of it is carried out nevertheless.
+// What the results of one transaction show is bounded; all of it is carried out nevertheless.
 func TestReplyLimit(t *testing.T) {
 	f := newFeeder(New(nil, nil))
-	f.s.ReplyLimit = 2500
-	f.one(&op.Set{Key: key(0, "k"), Value: make([]byte, 1000)})
-	tx := &op.Tx{}
-	for range 3 {
-		tx.Add(&op.Get{Key: key(0, "k")})
+	f.s.ReplyLimit = 4096
+	for name, size := range map[string]int{"10": 10, "1000": 1000, "1500": 1500, "5000": 5000} {
+		f.one(&op.Set{Key: key(0, name), Value: make([]byte, size)})
+		f.one(&op.HashSet{Key: key(0, "h"+name), Fields: []op.Field{{Name: []byte("a"), Value: make([]byte, size)}, {Name: []byte("b")}}})
 	}
-	tx.Add(&op.Set{Key: key(0, "after")})
-	res := f.one(tx)
-	if l := res.List; len(l) != 4 || len(l[0].Value) != 1000 || len(l[1].Value) != 1000 || l[2].Status != op.TooLarge || len(l[2].Value) != 0 || l[3].Status != op.OK {
-		t.Errorf("results %+v", res.List)
-	}
-	if f.read(&op.Get{Key: key(0, "after")}).Status != op.OK {
-		t.Error("what follows in the transaction was not carried out")
+	get := func(name string) op.Op { return &op.Get{Key: key(0, name)} }
+	all := func(name string) op.Op { return &op.HashAll{Key: key(0, name), Values: true} }
+	count := &op.IncrBy{Key: key(0, "count"), Delta: 1}
+	for name, c := range map[string]struct {
+		ops  []op.Op
+		kept []bool
+	}{
+		"one value beyond it":  {[]op.Op{get("5000")}, []bool{true}},
+		"values beyond it":     {[]op.Op{get("1500"), get("1500"), get("1500"), get("1000")}, []bool{true, true, false, true}},
+		"no values at all":     {[]op.Op{get("5000"), count, count}, []bool{true, true, true}},
+		"a list":               {[]op.Op{all("h1500"), get("10"), all("h1500"), all("h1500")}, []bool{true, true, true, false}},
+		"one list beyond it":   {[]op.Op{all("h5000"), get("10")}, []bool{false, true}},
+		"behind a large value": {[]op.Op{get("5000"), get("10"), count}, []bool{true, false, true}},
+	} {
+		tx := &op.Tx{}
+		for _, o := range c.ops {
+			tx.Add(o)
+		}
+		f.one(&op.Delete{Keys: []op.Key{key(0, "count")}})
+		res := f.one(tx)
+		for i, kept := range c.kept {
+			r := res.List[i]
+			if kept != (r.Status == op.OK) || !kept && (r.Status != op.TooLarge || r.Value != nil || r.List != nil) {
+				t.Errorf("%s: result %d is %v with %d bytes and %d more", name, i, r.Status, len(r.Value), len(r.List))
+			}
+		}
+		if name == "behind a large value" && res.List[2].Int != 1 {
+			t.Error("what follows was not carried out")
+		}
 	}
 }

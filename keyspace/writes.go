@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"math"
+	"unsafe"
 
 	"holdfast/op"
 )
@@ -238,11 +239,11 @@ func (s *State) transact(o *op.Tx, res *op.Result) {
 		in, rest, _ := s.inner.Next(b)
 		r := res.Next()
 		s.do(in, r)
-		n := values(r)
-		if size += n; n > 0 && s.ReplyLimit > 0 && size > s.ReplyLimit {
+		if n := shown(r); s.ReplyLimit > 0 && n > 0 && (size > 0 || len(r.List) > 1) && size+n > s.ReplyLimit {
 			*r = op.Result{Status: op.TooLarge}
 		} else {
 			own(r)
+			size += n
 		}
 		b = rest
 	}
@@ -261,9 +262,9 @@ func (s *State) sound(o *op.Tx) bool {
 	return len(b) == 0
 }
 
-// values counts the bytes that a result refers to.
-func values(r *op.Result) int {
-	n := len(r.Value)
+// shown is about how many bytes a copy of r takes beyond r itself.
+func shown(r *op.Result) int {
+	n := len(r.Value) + len(r.List)*int(unsafe.Sizeof(*r))
 	for i := range r.List {
 		n += len(r.List[i].Value)
 	}
