@@ -3,6 +3,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"math"
@@ -71,6 +72,11 @@ func (s *section) intro(format string, a ...any) {
 	s.Intro = append(s.Intro, fmt.Sprintf(format, a...))
 }
 
+// missed says why goals are missed, as far as it is known.
+//
+//go:embed missed.md
+var missed string
+
 // report is the whole of docs/benchmarks.md.
 type report struct {
 	machine                string
@@ -96,6 +102,7 @@ func (r *report) write(w io.Writer) error {
 		"  A run during which other processes used more than %.2f of a core was discarded and repeated: %d were; of %d even the\n"+
 		"  quietest of up to %d tries was noisier and counts all the same.\n\n", r.runs, noiseLimit, r.discarded, r.noisy, noiseRetries+1)
 	r.writeGoals(&t)
+	t.WriteString(missed)
 	for _, s := range r.sections {
 		s.write(&t)
 	}
