@@ -165,7 +165,7 @@ type snapshotFile struct {
 	index uint64
 }
 
-// listSnapshots finds the snapshots in dir, newest first, and removes unfinished ones.
+// listSnapshots finds the finished snapshots in dir, newest first.
 func listSnapshots(dir string) (all []snapshotFile, err error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
