@@ -47,18 +47,22 @@ type Engine interface {
 	Status() Status
 }
 
-// Status is what a controller knows of itself and of its state.
+// Status is what a controller knows of itself, of its group and of its state.
 type Status struct {
-	Role     string // "leader", "follower" or "candidate"
-	Leader   string // name of the leader, empty if none is known
-	Members  int
+	Role     string   // "leader", "follower", "candidate" or "learner"
+	Leader   string   // name of the leader, empty if none is known
+	Members  int      // voters and learners
 	Missing  []string // names of the members that do not answer
 	Quorum   bool     // whether writes can be carried out now
 	Problem  string   // what keeps them from it, in a sentence; empty if nothing is known
 	Ready    bool     // whether the state is loaded and requests are answered
+	Draining bool     // whether it gives up what it holds, or has, and will be stopped
+	CanLose  int      // how many more voters may be lost before writes stop; 0 without quorum and for a group of one
 	Term     uint64
-	Commit   uint64
+	Commit   uint64 // newest entry that a majority has
+	Visible  uint64 // newest entry that may be applied: committed, and appended by the whole roster
 	Applied  uint64
+	Lease    int64  // ns for which reads may still be answered from memory alone: 0 for not now, math.MaxInt64 for a group of one
 	Ops      uint64 // ops applied since the beginning of the state
 	Now      int64  // the group's present time, Unix ns
 	Started  int64  // Unix ns of the start of this daemon, wall clock
@@ -71,4 +75,35 @@ type Status struct {
 	Limit    uint64 // memory-limit, bytes; 0 for none
 	Resident uint64 // bytes that the process has of the machine
 	Memory   keyspace.Memory
+
+	Peers     []Peer            // all members, this one among them; empty for a group of one
+	Elections []Election        // the last of them that this daemon has seen, the oldest first
+	Causes    map[string]uint64 // how many it has seen since its start, by Cause
+}
+
+// Peer is a member of the group as this controller sees it. A leader sees most; what is not known here is 0.
+type Peer struct {
+	Name        string
+	Addr        string // for the other members, host:port
+	ID          uint64 // raft's; a member that comes back empty has a new one
+	Role        string // "leader", "follower" or "learner"
+	Self        bool   // whether it is this controller
+	Up          bool   // whether it answers
+	InRoster    bool   // whether it may answer reads from its own memory
+	GrantLeft   int64  // ns that what it was granted for this may still last
+	Match       uint64 // newest entry that it is known to have
+	Lag         uint64 // entries that it is behind the leader's log
+	RoundTrip   int64  // ns to it and back, smoothed
+	ClockOffset int64  // ns that its wall clock is ahead of this controller's
+	Fsync       int64  // ns, the slowest fsync of its last minute
+	Level       uint32 // vocabulary of ops that its version knows
+}
+
+// Election is a change of leadership that this controller has seen.
+type Election struct {
+	At     int64 // Unix ns when the new leader was known
+	Term   uint64
+	Leader string // name
+	Cause  string // why there was one, in a few words of a small fixed set, such as "leader lost" or "hand-over"
+	Took   int64  // ns without a known leader
 }
