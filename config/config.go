@@ -1,5 +1,6 @@
 // Package config is what an operator can set: one struct, its defaults, and how it is read from a file, the
-// environment and flags. Read Config first; settings.go reads values into it, validate.go says what is wrong with them.
+// environment and flags. Read Config first; settings.go reads values into it, validate.go says what is wrong
+// with them, group.go what they say of the group.
 //
 // The package opens nothing and may not touch the network: it gets the text of a file, not its name.
 package config
@@ -25,6 +26,21 @@ type Config struct {
 	MemcachedTLSListen []string `key:"memcached-tls-listen" doc:"Addresses of the memcached protocol inside TLS."`
 	AdminListen        []string `key:"admin-listen" doc:"Addresses of health, metrics and status, by HTTP."`
 
+	PeerListen  string   `group:"The group" key:"peer-listen" doc:"Address at which this controller serves the other members: host:port, or a host alone for port 7420. Empty: it is alone, a group of one."`
+	PeerAddress string   `key:"peer-address" doc:"Address by which the other members reach it, where that is not the one in members or peer-listen."`
+	Members     []string `key:"members" doc:"The controllers that found a group together, as name=host:port or name=host; the same list on each. This one may be left out. Once the group is there its log says who is a member, and the list is only where to look for them."`
+	Join        []string `key:"join" doc:"Addresses of members of a running group that this controller enters, in place of members."`
+	PeerCA      string   `key:"peer-ca" doc:"File with the authority, PEM, that must have signed the certificate of every member. 'holdfast cert' makes this file and the next two. Read again when they change."`
+	PeerCert    string   `key:"peer-cert" doc:"File with this member's certificate, PEM."`
+	PeerKey     string   `key:"peer-key" doc:"File with its private key, PEM."`
+	Reads       string   `key:"reads" one:"lease readindex" doc:"How a read is known to be the newest. 'lease': from this controller's own memory while it holds a lease, which trusts that clocks run at nearly the same rate. 'readindex': by a round to a majority, which trusts no clock; the setting for virtual machines that are moved while they run."`
+
+	Promise    time.Duration `group:"Timing of the group, the same on all members" key:"promise" min:"50ms" max:"1m" doc:"How long a member that has heard its leader lets nobody else lead: after a crash of the leader, writes wait for this long and up to as much again."`
+	Lease      time.Duration `key:"lease" min:"20ms" max:"1m" doc:"How long a member may answer reads from its own memory after it asked for it: after a crash of a member that does not lead, writes wait for at most this. Below promise less drift."`
+	Heartbeat  time.Duration `key:"heartbeat" min:"10ms" max:"10s" doc:"How often a leader is heard and leases are renewed. At most a third of promise."`
+	Drift      int           `key:"drift" min:"1" max:"50" doc:"Hundredths by which the clocks of two members may differ in rate. 20 where the kernel has no CLOCK_MONOTONIC_RAW."`
+	ClockBound time.Duration `key:"clock-bound" min:"10ms" max:"1h" zero:"any" doc:"How far the leader's wall clock may be from that of the majority before it is reported and brought back slowly: keys end by it."`
+
 	RedisPassword     string   `group:"Who may come in" key:"redis-password" secret:"yes" doc:"Password of Redis clients, for the user 'default' or without a user. Prefer redis-password-file: flags and variables can be seen by others."`
 	RedisPasswordFile string   `key:"redis-password-file" doc:"File whose first line is the password."`
 	RedisUsers        []string `key:"redis-users" doc:"Further names of users that may come in with the same password, beside 'default'. kolla-ansible's older URLs name 'admin'."`
@@ -34,11 +50,12 @@ type Config struct {
 	TLSClientCA       string   `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
 	Insecure          bool     `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
 
-	MaxClients  int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
-	IdleTimeout time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
-	MaxRequest  Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included; never more than a sixteenth of memory-limit. A client that sends a larger one reads an error and is closed. Redis's own bound for a value, 512 MiB, takes a memory-limit of 9 GiB."`
-	OutputLimit Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them, within the eighth of memory-limit that all share. A client that lets more gather is dropped."`
-	Hold        time.Duration `key:"hold" min:"10ms" max:"10m" doc:"How long a request is held while it cannot be carried out (no quorum, disk full), before it is refused. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
+	MaxClients    int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
+	IdleTimeout   time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
+	MaxRequest    Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included; never more than a sixteenth of memory-limit. A client that sends a larger one reads an error and is closed. Redis's own bound for a value, 512 MiB, takes a memory-limit of 9 GiB."`
+	OutputLimit   Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them, within the eighth of memory-limit that all share. A client that lets more gather is dropped."`
+	HoldRedis     time.Duration `key:"hold-redis" min:"10ms" max:"10m" doc:"How long a request on a Redis port is held while it cannot be carried out (no quorum, disk full), before it is refused."`
+	HoldMemcached time.Duration `key:"hold-memcached" min:"10ms" max:"10m" doc:"The same on a memcached port. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
 	RedisClasses      []string `group:"What keys are worth" key:"redis-classes" doc:"Class of the keys of each Redis database, as number=class. Databases that are not named are 'cache'. The classes are 'coordination' and 'session' (never evicted), 'token' (only those without a deadline) and 'cache' (evicted first, by use)."`
 	MemcachedClasses  []string `key:"memcached-classes" doc:"Class of memcached keys by their name, as pattern=class: a * stands for anything, ? for one byte, [ab] for one of these; the first that fits counts. Keys that fit none are 'cache'."`
@@ -62,10 +79,18 @@ func Default() Config {
 		MemcachedListen: []string{"127.0.0.1:11211"},
 		AdminListen:     []string{"127.0.0.1:8630"},
 
-		MaxClients:  10000,
-		MaxRequest:  64 << 20,
-		OutputLimit: 256 << 20,
-		Hold:        900 * time.Millisecond,
+		Reads:      "lease",
+		Promise:    300 * time.Millisecond,
+		Lease:      250 * time.Millisecond,
+		Heartbeat:  40 * time.Millisecond,
+		Drift:      5,
+		ClockBound: time.Second,
+
+		MaxClients:    10000,
+		MaxRequest:    64 << 20,
+		OutputLimit:   256 << 20,
+		HoldRedis:     3 * time.Second,
+		HoldMemcached: 900 * time.Millisecond,
 
 		RedisClasses: []string{"0=coordination", "1=session", "2=token"},
 		MemcachedClasses: []string{

@@ -115,7 +115,7 @@ func TestWrongFiles(t *testing.T) {
 		`redis-listen = [1]`:         `setting redis-listen is "[1]": write a list`,
 		`max-clients = "many"`:       `setting max-clients is "many": write a whole number`,
 		`max-clients = 1.5`:          `setting max-clients is "1.5": write it as max-clients = 10000`,
-		`hold = 3`:                   `setting hold is "3": write it as hold = "900ms"`,
+		`hold-redis = 3`:             `setting hold-redis is "3": write it as hold-redis = "3s"`,
 		`memory-limit = "64MB"`:      `setting memory-limit is "64MB": write a size such as`,
 		`memory-limit = -1`:          `setting memory-limit is "-1"`,
 		`insecure = "perhaps"`:       `setting insecure is "perhaps": write true or false`,

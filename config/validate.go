@@ -36,6 +36,7 @@ func (c *Config) Validate() error {
 	}
 	c.checkNames(&p)
 	c.checkListeners(&p)
+	c.checkGroup(&p)
 	c.checkTLS(&p)
 	if _, err := c.RedisClassOf(); err != nil {
 		p = append(p, err)
@@ -202,7 +203,8 @@ func (c *Config) checkListeners(p *problems) {
 		if !strings.HasSuffix(s.Key, "-listen") {
 			continue
 		}
-		for _, text := range s.field.Interface().([]string) {
+		list, _ := s.field.Interface().([]string) // peer-listen is one address, which Group reads
+		for _, text := range list {
 			if _, err := ParseListener(text); err != nil {
 				p.addf("setting %s: %w", s.Key, err)
 			}
@@ -212,7 +214,11 @@ func (c *Config) checkListeners(p *problems) {
 		p.addf("settings redis-listen and memcached-listen are empty and so are those for TLS: name an address of at least one")
 	}
 	taken := map[string]string{}
-	for _, l := range append(append(c.Redis(), c.Memcached()...), c.Admin()...) {
+	all := append(append(c.Redis(), c.Memcached()...), c.Admin()...)
+	if g, err := c.Group(); err == nil && !c.Alone() {
+		all = append(all, g.Listen)
+	}
+	for _, l := range all {
 		if before, ok := taken[l.Address]; ok && !strings.HasSuffix(l.Address, ":0") {
 			p.addf("settings %s and %s both have %s: give each its own address", before, l.Setting, l.Address)
 		}
@@ -230,6 +236,8 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	switch {
 	case l.Setting == "admin-listen":
 		p.addf("setting admin-listen has %s, which others can reach, and it has neither encryption nor passwords: use 127.0.0.1, or set insecure = true", l.Address)
+	case l.Setting == "peer-listen" && !l.TLS:
+		p.addf("setting peer-listen is %s, which others can reach, and is not encrypted: make certificates with 'holdfast cert' and set peer-ca, peer-cert and peer-key, or set insecure = true", l.Address)
 	case !l.TLS:
 		p.addf("setting %s has %s, which others can reach, and is not encrypted: use %s in its place, or set insecure = true",
 			l.Setting, l.Address, strings.Replace(l.Setting, "-listen", "-tls-listen", 1))

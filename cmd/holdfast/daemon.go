@@ -137,7 +137,7 @@ func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
 		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit), ReplyLimit: replyLimit(c),
-		SnapshotAfter: int64(c.SnapshotLog), Hold: c.Hold, Logger: d.log,
+		SnapshotAfter: int64(c.SnapshotLog), Hold: c.HoldMemcached, Logger: d.log,
 	}
 	databases, err := c.RedisClassOf()
 	if err != nil {
