@@ -16,6 +16,7 @@ const (
 	headerBytes = 44
 	recordBytes = 24
 	maxBody     = 1 << 30 // bytes of a record's body
+	jumpKind    = 254     // says that the next index is another one than the records before let expect: the index before it(8)
 	markKind    = 255     // says up to where the log was synced when it was written: seq(8) offset(8)
 )
 
@@ -70,6 +71,12 @@ func appendMark(b []byte, p position) []byte {
 	return appendRecord(b, markKind, 0, body[:], nil)
 }
 
+func appendJump(b []byte, index uint64) []byte {
+	var body [8]byte
+	le.PutUint64(body[:], index)
+	return appendRecord(b, jumpKind, 0, body[:], nil)
+}
+
 // seal puts the checksums into the records of b, which are to stand at offset.
 func seal(b []byte, salt uint32, offset int64) {
 	for len(b) > 0 {
@@ -119,4 +126,11 @@ func readMark(r Record) (position, bool) {
 		return position{}, false
 	}
 	return position{le.Uint64(r.Body), int64(le.Uint64(r.Body[8:]))}, true
+}
+
+func readJump(r Record) (index uint64, ok bool) {
+	if r.Kind != jumpKind || len(r.Body) != 8 {
+		return 0, false
+	}
+	return le.Uint64(r.Body), true
 }

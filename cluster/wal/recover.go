@@ -50,8 +50,13 @@ func Open(dir string, opt Options, each func(Record) error) (*Log, error) {
 			return nil, err
 		}
 	}
+	l.intact = r.clean || len(r.segments) == 0 || opt.Boot != 0 && r.boot == opt.Boot
 	return l, l.begin(&r)
 }
+
+// Intact says whether Open found all that had ever been written to the log: it had been closed, or this run of the machine is the one in which it was
+// written, or it was empty. Otherwise the machine may have gone down with a part of it that was not synced.
+func (l *Log) Intact() bool { return l.intact }
 
 // begin starts a new segment behind those that r has read.
 func (l *Log) begin(r *reader) error {
@@ -117,6 +122,8 @@ type reader struct {
 	segments []segment // those read, sizes cut to what is valid
 	synced   position
 	last     uint64 // the index before the next one
+	boot     uint64 // the run of the machine in which the newest segment was written
+	clean    bool   // the log was closed behind its newest record
 	buf      []byte // of the file that is being read
 }
 
@@ -180,13 +187,18 @@ func (r *reader) segment(s segment) (*damage, error) {
 		return &damage{at: s, behind: 1, synced: position{s.seq + 1, 0}}, nil
 	}
 	s.salt, s.size = h.salt, headerBytes
+	r.boot, r.clean = h.boot, false
 	for {
 		rec, n := f.record(s.salt, s.size)
 		if n == 0 || rec.Index > r.last+1 && r.last != 0 {
 			break
 		}
-		if m, ok := readMark(rec); ok {
+		m, mark := readMark(rec)
+		r.clean = mark && m == position{s.seq, s.size}
+		if mark {
 			r.note(m)
+		} else if to, ok := readJump(rec); ok {
+			r.last = to
 		} else if err := r.each(rec); err != nil {
 			return nil, fmt.Errorf("%s at offset %d: %w", filepath.Join(r.dir, s.name), s.size, err)
 		}

@@ -39,13 +39,15 @@ func (o *Options) fault(does string) error {
 	return o.Fault(does)
 }
 
-// Log is an open log. Append, Keep and Write are for one goroutine at a time, Sync for another one beside it; the rest is for any.
+// Log is an open log. Append, Jump and Write are for one goroutine at a time, Sync for another one beside it; the rest is for any.
 type Log struct {
 	dir  string
 	opt  Options
 	buf  []byte           // records appended and not yet written
 	high uint64           // highest index in buf
 	kept map[uint8][]byte // the newest body of each kept kind
+
+	intact bool
 
 	mu     sync.Mutex // guards what follows; never held during an fsync
 	old    []segment  // the segments before the current one
@@ -89,6 +91,9 @@ func (l *Log) Append(kind uint8, index uint64, head, body []byte) {
 	l.high = max(l.high, index)
 	l.keep(kind, l.buf[at+recordBytes:])
 }
+
+// Jump says that the next index is the one behind index, whatever stood there before: a snapshot up to index takes the place of the records.
+func (l *Log) Jump(index uint64) { l.buf = appendJump(l.buf, index) }
 
 func (l *Log) keep(kind uint8, body []byte) {
 	if slices.Contains(l.opt.Kept, kind) {

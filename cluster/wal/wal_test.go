@@ -386,3 +386,55 @@ func FuzzReadRecord(f *testing.F) {
 		}
 	})
 }
+
+// A snapshot from elsewhere may take the place of what the log has, and of what it never had.
+func TestJump(t *testing.T) {
+	dir := tempDir(t)
+	l, _ := open(t, dir, 1)
+	for i := range 60 {
+		l.put(t, i+1)
+	}
+	l.Jump(500)
+	for i := 501; i < 600; i++ {
+		l.put(t, i)
+	}
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Release(500); err != nil {
+		t.Fatal(err)
+	}
+	l.put(t, 600)
+	var got []uint64
+	l, err := Open(dir, options(1), func(r Record) error { got = append(got, r.Index); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if n := len(got); n < 100 || got[n-1] != 600 || got[n-100] != 501 {
+		t.Errorf("read back %d", got)
+	}
+}
+
+func TestIntact(t *testing.T) {
+	dir := tempDir(t)
+	open := func(boot uint64, want bool) *Log {
+		t.Helper()
+		l, _ := open(t, dir, boot)
+		if l.Intact() != want {
+			t.Errorf("in run %d of the machine: intact %v", boot, l.Intact())
+		}
+		return l
+	}
+	l := open(1, true) // new
+	l.put(t, 1)
+	l = open(1, true) // the process was killed
+	l.put(t, 2)
+	l = open(2, false) // the machine went down
+	l.put(t, 3)
+	l.Close()
+	l = open(3, true) // it went down behind a Close
+	l.Close()
+	open(3, true)
+	open(0, false) // nobody knows
+}
