@@ -1,5 +1,5 @@
-// Package admin shows a daemon to people and to monitoring, by HTTP: health, readiness, metrics, status. It changes nothing.
-// Read Server first; metrics.go has the table of metrics.
+// Package admin shows a daemon to people and to monitoring, by HTTP: health, readiness, metrics, status; and has it drain and remove members for
+// those on its machine. Read Server first; metrics.go has the table of metrics, control.go what changes something, verdict.go how good it all is.
 //
 // The package asks an engine how it is and reads no keys.
 package admin
@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,6 +53,7 @@ type Options struct {
 	Version string
 	Status  func() engine.Status // from any goroutine
 	Traffic func() Traffic       // from any goroutine
+	Control Control
 	Log     *slog.Logger
 }
 
@@ -71,7 +71,10 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /members", s.members)
 	mux.Handle("GET /metrics", metrics(o))
+	mux.HandleFunc("POST /drain", s.action(s.drain))
+	mux.HandleFunc("POST /member/remove", s.action(s.remove))
 	s.http = http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBodyIgnore),
 		ReadHeaderTimeout: readTimeout,
@@ -106,28 +109,21 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) { answer(w, http
 // ready says whether clients are served: for mode=read whether reads are, else whether writes are too.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	st := s.o.Status()
-	mode := r.URL.Query().Get("mode")
-	switch {
-	case mode != "" && mode != "read" && mode != "write":
-		answer(w, http.StatusBadRequest, fmt.Sprintf("mode is %.40q: use read or write", mode))
-	case !st.Ready:
-		answer(w, http.StatusServiceUnavailable, "not ready: the state is being loaded")
-	case mode != "read" && !st.Quorum:
-		answer(w, http.StatusServiceUnavailable, "not ready for writes: "+whyNot(&st))
+	why := ""
+	switch mode := r.URL.Query().Get("mode"); mode {
+	case "read":
+		why = notRead(&st)
+	case "", "write":
+		why = notWrite(&st)
 	default:
-		answer(w, http.StatusOK, "ready")
+		answer(w, http.StatusBadRequest, fmt.Sprintf("mode is %.40q: use read or write", mode))
+		return
 	}
-}
-
-// whyNot says what keeps writes from being carried out.
-func whyNot(st *engine.Status) string {
-	switch {
-	case st.Problem != "":
-		return st.Problem
-	case len(st.Missing) > 0:
-		return "no quorum, missing: " + strings.Join(st.Missing, ", ")
+	if why != "" {
+		answer(w, http.StatusServiceUnavailable, why)
+		return
 	}
-	return "no leader is known"
+	answer(w, http.StatusOK, "ready")
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
@@ -136,14 +132,26 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 /healthz            whether the process runs
 /readyz             whether reads and writes are served; ?mode=read: whether reads are
 /status             how it is, JSON
-/metrics            the same for Prometheus`)
+/members            the controllers of its group, JSON
+/metrics            how it is, for Prometheus
+
+From its own machine, with the header `+actionHeader+`:
+POST /drain                     give leases and leadership away; answers when it is safe to stop
+POST /member/remove?name=NAME   take a controller out of the group`)
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answerJSON(w, s.report()) }
+
+func (s *Server) members(w http.ResponseWriter, _ *http.Request) {
+	st := s.o.Status()
+	answerJSON(w, peersOf(&st))
+}
+
+func answerJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(s.report()) // a client that is gone needs no answer
+	_ = enc.Encode(v) // a client that is gone needs no answer
 }
 
 func answer(w http.ResponseWriter, code int, text string) {

@@ -21,6 +21,11 @@ import (
 // start serves st on a free port and returns the address before the path.
 func start(t *testing.T, st *engine.Status) string {
 	t.Helper()
+	return startWith(t, st, nil)
+}
+
+func startWith(t *testing.T, st *engine.Status, control admin.Control) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +36,8 @@ func start(t *testing.T, st *engine.Status) string {
 		Traffic: func() admin.Traffic {
 			return admin.Traffic{Ports: []admin.Port{{Protocol: "redis"}}, Connections: 7, Input: 99}
 		},
-		Log: slog.New(slog.DiscardHandler),
+		Control: control,
+		Log:     slog.New(slog.DiscardHandler),
 	})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -78,6 +84,13 @@ func TestReadiness(t *testing.T) {
 		{"election", engine.Status{Ready: true}, "/readyz", 503, "no leader is known"},
 		{"no quorum, reads", engine.Status{Ready: true}, "/readyz?mode=read", 200, "ready"},
 		{"good", engine.Status{Ready: true, Quorum: true}, "/readyz?mode=write", 200, "ready"},
+		{"group, leased", engine.Status{Ready: true, Peers: three(), Lease: 1}, "/readyz?mode=read", 200, "ready"},
+		{"group, leased, no quorum", engine.Status{Ready: true, Peers: three(), Lease: 1}, "/readyz", 503, "no leader is known"},
+		{"group, by the leader", engine.Status{Ready: true, Peers: three(), Leader: "b"}, "/readyz?mode=read", 200, "ready"},
+		{"group, cut off", engine.Status{Ready: true, Peers: three(), Missing: []string{"b", "c"}}, "/readyz?mode=read", 503, "not ready for reads: no quorum, missing: b, c"},
+		{"draining", engine.Status{Ready: true, Quorum: true, Draining: true}, "/readyz", 503, "being drained"},
+		{"draining", engine.Status{Ready: true, Quorum: true, Draining: true}, "/readyz?mode=read", 503, "being drained"},
+		{"alive while draining", engine.Status{Draining: true}, "/healthz", 200, "ok"},
 		{"wrong mode", engine.Status{Ready: true, Quorum: true}, "/readyz?mode=all", 400, `mode is "all"`},
 		{"index", engine.Status{}, "/", 200, "/metrics"},
 		{"elsewhere", engine.Status{}, "/secrets", 404, ""},

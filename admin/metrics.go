@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 
@@ -28,10 +29,16 @@ var table = []metric{
 	{"ready", "Whether the state is loaded and requests are answered.", gauge, func(st *engine.Status) float64 { return yes(st.Ready) }},
 	{"quorum", "Whether writes can be carried out.", gauge, func(st *engine.Status) float64 { return yes(st.Quorum) }},
 	{"leader", "Whether this controller leads.", gauge, func(st *engine.Status) float64 { return yes(st.Role == "leader") }},
+	{"leader_known", "Whether a leader is known.", gauge, func(st *engine.Status) float64 { return yes(st.Leader != "") }},
+	{"can_lose", "How many more controllers may be lost before writes stop.", gauge, func(st *engine.Status) float64 { return float64(st.CanLose) }},
+	{"draining", "Whether this controller gives up what it holds, to be stopped.", gauge, func(st *engine.Status) float64 { return yes(st.Draining) }},
+	{"lease_seconds", "How long reads may still be answered from memory alone.", gauge, func(st *engine.Status) float64 { return lease(st.Lease) }},
+	{"roster_members", "Controllers that may answer reads from their own memory.", gauge, func(st *engine.Status) float64 { return float64(roster(st)) }},
 	{"members", "Controllers of the group.", gauge, func(st *engine.Status) float64 { return float64(st.Members) }},
 	{"members_missing", "Controllers that do not answer.", gauge, func(st *engine.Status) float64 { return float64(len(st.Missing)) }},
 	{"term", "Raft term.", gauge, func(st *engine.Status) float64 { return float64(st.Term) }},
 	{"commit_index", "Newest committed entry.", gauge, func(st *engine.Status) float64 { return float64(st.Commit) }},
+	{"visible_index", "Newest entry that may be applied.", gauge, func(st *engine.Status) float64 { return float64(st.Visible) }},
 	{"applied_index", "Newest applied entry.", gauge, func(st *engine.Status) float64 { return float64(st.Applied) }},
 	{"ops_total", "Ops applied since the beginning of the state.", counter, func(st *engine.Status) float64 { return float64(st.Ops) }},
 	{"start_time_seconds", "When this daemon started.", gauge, func(st *engine.Status) float64 { return float64(st.Started) / 1e9 }},
@@ -64,6 +71,41 @@ var (
 	buildInfo   = desc("build_info", "Always 1; says which version runs.", "version")
 )
 
+// peerMetric is one number of a member, under its name as a label.
+type peerMetric struct {
+	desc  *prometheus.Desc
+	value func(p *engine.Peer) float64
+}
+
+var peerTable = []peerMetric{
+	{desc("member_up", "Whether a member answers.", "member"), func(p *engine.Peer) float64 { return yes(p.Up || p.Self) }},
+	{desc("member_voter", "Whether it has a vote.", "member"), func(p *engine.Peer) float64 { return yes(p.Role != "learner") }},
+	{desc("member_in_roster", "Whether it may answer reads from its own memory.", "member"), func(p *engine.Peer) float64 { return yes(p.InRoster) }},
+	{desc("member_lag_entries", "Entries that it is behind the leader.", "member"), func(p *engine.Peer) float64 { return float64(p.Lag) }},
+	{desc("member_round_trip_seconds", "Round trip to it.", "member"), func(p *engine.Peer) float64 { return float64(p.RoundTrip) / 1e9 }},
+	{desc("member_clock_offset_seconds", "How far its wall clock is ahead.", "member"), func(p *engine.Peer) float64 { return float64(p.ClockOffset) / 1e9 }},
+	{desc("member_fsync_max_seconds", "Slowest fsync of its last minute.", "member"), func(p *engine.Peer) float64 { return float64(p.Fsync) / 1e9 }},
+}
+
+var elections = desc("elections_total", "Changes of leadership seen since the start.", "cause")
+
+// lease is the rest of a lease in seconds; that of a group of one has no end.
+func lease(ns int64) float64 {
+	if ns == math.MaxInt64 {
+		return math.Inf(1)
+	}
+	return float64(ns) / 1e9
+}
+
+func roster(st *engine.Status) (n int) {
+	for i := range st.Peers {
+		if st.Peers[i].InRoster {
+			n++
+		}
+	}
+	return n
+}
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("holdfast_"+name, help, labels, nil)
 }
@@ -90,7 +132,10 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		to <- d
 	}
-	for _, d := range []*prometheus.Desc{classKeys, classBytes, spaceKeys, spaceMortal, connections, accepted, refused, dropped, buffered, inputBytes, outputBytes, buildInfo} {
+	for i := range peerTable {
+		to <- peerTable[i].desc
+	}
+	for _, d := range []*prometheus.Desc{elections, classKeys, classBytes, spaceKeys, spaceMortal, connections, accepted, refused, dropped, buffered, inputBytes, outputBytes, buildInfo} {
 		to <- d
 	}
 }
@@ -103,6 +148,20 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for i, m := range table {
 		put(c.descs[i], m.kind, m.value(&st))
+	}
+	named := map[string]bool{}
+	for i := range st.Peers {
+		p := &st.Peers[i]
+		if named[p.Name] {
+			continue // one that came back under a new id, while the old one is being removed
+		}
+		named[p.Name] = true
+		for _, m := range peerTable {
+			put(m.desc, gauge, m.value(p), p.Name)
+		}
+	}
+	for cause, n := range st.Causes {
+		put(elections, counter, float64(n), cause)
 	}
 	for i, h := range st.Memory.Class {
 		put(classKeys, gauge, float64(h.Keys), op.Class(i).String())

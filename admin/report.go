@@ -1,8 +1,12 @@
 package admin
 
 import (
+	"maps"
+	"math"
+	"strconv"
 	"time"
 
+	"holdfast/engine"
 	"holdfast/op"
 )
 
@@ -10,6 +14,10 @@ import (
 type Report struct {
 	Name       string             `json:"name"`
 	Version    string             `json:"version"`
+	Verdict    string             `json:"verdict"` // Healthy, Degraded or NoQuorum
+	Why        string             `json:"why"`     // it is not Healthy
+	CanLose    int                `json:"can_lose"`
+	Draining   bool               `json:"draining"`
 	Ready      bool               `json:"ready"`
 	Quorum     bool               `json:"quorum"`
 	Problem    string             `json:"problem"` // what keeps writes from being carried out, empty if nothing is known
@@ -19,7 +27,9 @@ type Report struct {
 	Missing    []string           `json:"missing"`
 	Term       uint64             `json:"term"`
 	Commit     uint64             `json:"commit"`
+	Visible    uint64             `json:"visible"`
 	Applied    uint64             `json:"applied"`
+	LeaseMs    *float64           `json:"lease_ms"` // null without an end: a group of one
 	Ops        uint64             `json:"ops"`
 	Started    time.Time          `json:"started"`
 	GroupTime  time.Time          `json:"group_time"`
@@ -39,6 +49,37 @@ type Report struct {
 	Classes    map[string]Holding `json:"classes"`
 	Spaces     map[string]Space   `json:"keyspaces"`
 	Traffic    Traffic            `json:"traffic"`
+	Peers      []Peer             `json:"peers"`
+	Elections  []Election         `json:"elections"`
+	Causes     map[string]uint64  `json:"elections_by_cause"`
+}
+
+// Peer is a member as the controller that was asked sees it: what it does not know is 0.
+type Peer struct {
+	Name        string  `json:"name"`
+	Address     string  `json:"address"`
+	ID          string  `json:"id"` // hexadecimal
+	Role        string  `json:"role"`
+	Leader      bool    `json:"leader"`
+	Self        bool    `json:"self"`
+	Up          bool    `json:"up"`
+	InRoster    bool    `json:"in_roster"`
+	LeaseMs     float64 `json:"lease_ms"`
+	Match       uint64  `json:"match"`
+	Lag         uint64  `json:"lag"`
+	RoundTripMs float64 `json:"round_trip_ms"`
+	OffsetMs    float64 `json:"clock_offset_ms"`
+	FsyncMs     float64 `json:"slowest_fsync_ms"`
+	Level       uint32  `json:"level"`
+}
+
+// Election is a change of leadership.
+type Election struct {
+	At     time.Time `json:"at"`
+	Term   uint64    `json:"term"`
+	Leader string    `json:"leader"`
+	Cause  string    `json:"cause"`
+	TookMs float64   `json:"took_ms"`
 }
 
 // Holding is what the keys of a class amount to.
@@ -61,12 +102,19 @@ func (s *Server) report() Report {
 		Missing: append([]string{}, st.Missing...),
 		Term:    st.Term, Commit: st.Commit, Applied: st.Applied, Ops: st.Ops,
 		Started: time.Unix(0, st.Started).UTC(), GroupTime: time.Unix(0, st.Now).UTC(),
-		Data: st.Data, Durability: st.Durable, LogBytes: st.LogBytes, FsyncMs: float64(st.LogFsync) / 1e6,
+		Data: st.Data, Durability: st.Durable, LogBytes: st.LogBytes, FsyncMs: ms(st.LogFsync),
 		Snapshot: st.Snapshot, Limit: st.Limit, Resident: st.Resident,
 		Budget: st.Memory.Budget, Used: st.Memory.Used,
 		Expired: st.Memory.Expired, Evicted: st.Memory.Evicted, Refused: st.Memory.Refused,
+		CanLose: st.CanLose, Draining: st.Draining, Visible: st.Visible, LeaseMs: leaseMs(st.Lease),
+		Peers: peersOf(&st), Elections: []Election{}, Causes: map[string]uint64{},
 		Classes: map[string]Holding{}, Spaces: map[string]Space{}, Traffic: s.o.Traffic(),
 	}
+	r.Verdict, r.Why = verdict(&st)
+	for _, e := range st.Elections {
+		r.Elections = append(r.Elections, Election{time.Unix(0, e.At).UTC(), e.Term, e.Leader, e.Cause, ms(e.Took)})
+	}
+	maps.Copy(r.Causes, st.Causes)
 	if st.SnapTime != 0 {
 		at := time.Unix(0, st.SnapTime).UTC()
 		r.SnapTime = &at
@@ -80,4 +128,26 @@ func (s *Server) report() Report {
 		}
 	}
 	return r
+}
+
+func ms(ns int64) float64 { return float64(ns) / 1e6 }
+
+func leaseMs(ns int64) *float64 {
+	if ns == math.MaxInt64 {
+		return nil
+	}
+	v := ms(ns)
+	return &v
+}
+
+func peersOf(st *engine.Status) []Peer {
+	all := make([]Peer, len(st.Peers))
+	for i, p := range st.Peers {
+		all[i] = Peer{
+			Name: p.Name, Address: p.Addr, ID: strconv.FormatUint(p.ID, 16), Role: p.Role, Leader: p.Name == st.Leader, Self: p.Self, Up: p.Up || p.Self,
+			InRoster: p.InRoster, LeaseMs: ms(p.GrantLeft), Match: p.Match, Lag: p.Lag,
+			RoundTripMs: ms(p.RoundTrip), OffsetMs: ms(p.ClockOffset), FsyncMs: ms(p.Fsync), Level: p.Level,
+		}
+	}
+	return all
 }

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+
+	"holdfast/engine"
+)
+
+// Verdicts on a group, from the best to the worst.
+const (
+	Healthy  = "healthy"   // everybody is there
+	Degraded = "degraded"  // writes are carried out, and fewer members may be lost than should be
+	NoQuorum = "no quorum" // writes are not carried out
+)
+
+// verdict says in a word how the group is, and why in a few, if it could be better.
+func verdict(st *engine.Status) (word, why string) {
+	switch {
+	case !st.Ready:
+		return NoQuorum, or(st.Problem, "the state is being loaded")
+	case !st.Quorum:
+		return NoQuorum, whyNot(st)
+	case len(st.Missing) > 0, st.CanLose == 0 && len(st.Peers) > 1:
+		return Degraded, whyDegraded(st)
+	}
+	return Healthy, ""
+}
+
+func whyDegraded(st *engine.Status) string {
+	voters, _ := count(st)
+	switch {
+	case !st.Quorum:
+		return whyNot(st)
+	case len(st.Missing) > 0:
+		return "missing: " + strings.Join(st.Missing, ", ")
+	}
+	return fmt.Sprintf("only %d have a vote", voters)
+}
+
+// notRead says why reads cannot be answered, empty if they can: by a lease, or by asking a leader.
+func notRead(st *engine.Status) string {
+	switch {
+	case !st.Ready:
+		return "not ready: " + or(st.Problem, "the state is being loaded")
+	case st.Draining:
+		return "not ready: it is being drained"
+	case len(st.Peers) > 1 && st.Lease <= 0 && st.Leader == "":
+		return "not ready for reads: " + whyNot(st)
+	}
+	return ""
+}
+
+// notWrite says why writes cannot be carried out, empty if they can.
+func notWrite(st *engine.Status) string {
+	switch {
+	case !st.Ready || st.Draining:
+		return notRead(st)
+	case !st.Quorum:
+		return "not ready for writes: " + whyNot(st)
+	}
+	return ""
+}
+
+// whyNot says what keeps writes from being carried out.
+func whyNot(st *engine.Status) string {
+	switch {
+	case st.Problem != "":
+		return st.Problem
+	case len(st.Missing) > 0:
+		return "no quorum, missing: " + strings.Join(st.Missing, ", ")
+	}
+	return "no leader is known"
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
