@@ -101,6 +101,14 @@ func (s *State) Ops() uint64 { return s.ops }
 // Index returns the index of the newest entry applied.
 func (s *State) Index() uint64 { return s.index }
 
+// Origin returns the incarnation of an origin and the number of its newest batch that was applied; zeros if it never said Hello.
+func (s *State) Origin(id uint64) (incarnation, seq uint64) {
+	if o := s.origins[id]; o != nil {
+		return o.incarnation, o.seq
+	}
+	return 0, 0
+}
+
 // Config returns the settings in force. They are not to be changed, and valid until the next Apply.
 func (s *State) Config() *op.Configure { return &s.config }
 

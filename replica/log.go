@@ -9,18 +9,23 @@ import (
 type tail struct {
 	base     uint64 // index of the entry before the first one here
 	baseTerm uint64
-	entries  []*pb.Entry // never changed once they are here; the one with index base+1 first
-	bytes    int         // of their data
+	entries  []*pb.Entry // never changed once they are here; those before head are gone, the one at head has the index base+1
+	head     int
+	bytes    int // of their data
 	hard     *pb.HardState
-	group    *pb.ConfState // who is in the group, as of the last change that is committed
+	group    *pb.ConfState                       // who is in the group, as of the last change that is committed
+	snapshot func() (*pb.SnapshotMetadata, bool) // what a snapshot taken now would contain
 }
 
 var _ raft.Storage = (*tail)(nil)
 
-func (t *tail) last() uint64 { return t.base + uint64(len(t.entries)) }
+func (t *tail) last() uint64 { return t.base + uint64(len(t.entries)-t.head) }
+
+// live are the entries that are here.
+func (t *tail) live() []*pb.Entry { return t.entries[t.head:] }
 
 // at returns the entry with that index, which must be here.
-func (t *tail) at(index uint64) *pb.Entry { return t.entries[index-t.base-1] }
+func (t *tail) at(index uint64) *pb.Entry { return t.entries[uint64(t.head)+index-t.base-1] }
 
 // append puts entries at the end, in place of what stood at their indexes. It says whether something was replaced.
 func (t *tail) append(entries []*pb.Entry) (replaced bool) {
@@ -30,14 +35,15 @@ func (t *tail) append(entries []*pb.Entry) (replaced bool) {
 	if len(entries) == 0 {
 		return false
 	}
-	keep := entries[0].GetIndex() - t.base - 1
-	if keep > uint64(len(t.entries)) {
+	if entries[0].GetIndex() > t.last()+1 {
 		panic("replica: entries with a gap before them are appended")
 	}
+	keep := t.head + int(entries[0].GetIndex()-t.base-1)
 	for _, e := range t.entries[keep:] {
 		t.bytes -= len(e.Data)
 		replaced = true
 	}
+	clear(t.entries[keep:])
 	t.entries = append(t.entries[:keep], entries...)
 	for _, e := range entries {
 		t.bytes += len(e.Data)
@@ -45,20 +51,46 @@ func (t *tail) append(entries []*pb.Entry) (replaced bool) {
 	return replaced
 }
 
+// moveAt is how many forgotten entries are before head at most when that is more than are behind it.
+const moveAt = 64
+
 // compact forgets the entries up to index.
 func (t *tail) compact(index uint64) {
 	if index <= t.base {
 		return
 	}
 	t.baseTerm = t.at(index).GetTerm()
-	n := int(index - t.base)
-	for _, e := range t.entries[:n] {
+	next := t.head + int(index-t.base)
+	for _, e := range t.entries[t.head:next] {
 		t.bytes -= len(e.Data)
 	}
-	kept := copy(t.entries, t.entries[n:])
-	clear(t.entries[kept:])
-	t.entries = t.entries[:kept]
-	t.base = index
+	clear(t.entries[t.head:next])
+	t.head, t.base = next, index
+	if left := len(t.entries) - t.head; left == 0 || t.head > moveAt && t.head > left {
+		kept := copy(t.entries, t.entries[t.head:])
+		clear(t.entries[kept:])
+		t.entries, t.head = t.entries[:kept], 0
+	}
+}
+
+// keepWithin is an index up to which compact may go so that at most limit bytes are left.
+func (t *tail) keepWithin(limit int) uint64 {
+	index, bytes := t.base, t.bytes
+	for _, e := range t.live() {
+		if bytes <= limit {
+			break
+		}
+		bytes -= len(e.Data)
+		index = e.GetIndex()
+	}
+	return index
+}
+
+// reset forgets everything: the log goes on behind a snapshot.
+func (t *tail) reset(index, term uint64, group *pb.ConfState) {
+	clear(t.entries)
+	t.entries, t.head, t.bytes = t.entries[:0], 0, 0
+	t.base, t.baseTerm, t.group = index, term, group
 }
 
 // InitialState, Entries, Term, LastIndex, FirstIndex and Snapshot are for raft.
@@ -71,7 +103,7 @@ func (t *tail) Entries(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
 	if hi > t.last()+1 {
 		return nil, raft.ErrUnavailable
 	}
-	es := t.entries[lo-t.base-1 : hi-t.base-1]
+	es := t.live()[lo-t.base-1 : hi-t.base-1]
 	size, n := uint64(0), 0
 	for n < len(es) && (n == 0 || size+entrySize(es[n]) <= maxSize) {
 		size += entrySize(es[n])
@@ -99,5 +131,9 @@ func (t *tail) LastIndex() (uint64, error)  { return t.last(), nil }
 func (t *tail) FirstIndex() (uint64, error) { return t.base + 1, nil }
 
 func (t *tail) Snapshot() (*pb.Snapshot, error) {
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
+	m, ok := t.snapshot()
+	if !ok {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	return &pb.Snapshot{Metadata: m}, nil
 }

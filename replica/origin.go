@@ -18,6 +18,8 @@ type Sink interface {
 	keyspace.Results
 	// Done comes once, behind the results.
 	Done()
+	// Lost comes in place of results and Done: the batch was carried out in what a snapshot covers. Its outcome is not known here and never will be.
+	Lost()
 }
 
 // retryTicks is after how many ticks without progress an origin sends its batches again.
@@ -36,13 +38,14 @@ type origin struct {
 	gap         bool     // a gap was seen since the last sending: it is not answered by another sending until there is progress
 }
 
-// Submit hands in a batch of local clients. now is the own clock, Unix ns.
-func (r *Replica) Submit(b *Batch, now int64) {
+// Submit hands in a batch of local clients.
+func (r *Replica) Submit(b *Batch, now Instant) {
+	r.at(now)
 	o := &r.origin
 	b.seq, b.sent = 0, false
 	o.waiting = append(o.waiting, b)
 	if o.incarnation != 0 && !o.again && !o.later {
-		r.send(b, now)
+		r.send(b)
 	}
 }
 
@@ -61,7 +64,7 @@ func (r *Replica) Withdraw(b *Batch) bool {
 }
 
 // send brings a batch on its way, if there is a leader.
-func (r *Replica) send(b *Batch, now int64) {
+func (r *Replica) send(b *Batch) {
 	if r.leader == 0 {
 		return
 	}
@@ -70,32 +73,32 @@ func (r *Replica) send(b *Batch, now int64) {
 		r.origin.next++
 	}
 	b.sent = true
-	r.toLeader(keyspace.Entry{Kind: keyspace.Batch, Origin: r.origin.id, Incarnation: r.origin.incarnation, Seq: b.seq, Ops: b.Ops}, now)
+	r.toLeader(keyspace.Entry{Kind: keyspace.Batch, Origin: r.origin.id, Incarnation: r.origin.incarnation, Seq: b.seq, Ops: b.Ops})
 }
 
 // resend sends the Hello, or everything that is not yet applied, in order.
-func (r *Replica) resend(now int64) {
+func (r *Replica) resend() {
 	o := &r.origin
 	if r.leader == 0 {
 		return
 	}
 	o.again, o.later, o.idle = false, false, 0
 	if o.incarnation == 0 {
-		r.toLeader(keyspace.Entry{Kind: keyspace.Hello, Origin: o.id, Seq: o.nonce}, now)
+		r.toLeader(keyspace.Entry{Kind: keyspace.Hello, Origin: o.id, Seq: o.nonce})
 		return
 	}
 	for i := 0; i < len(o.waiting) && !o.later; i++ {
-		r.send(o.waiting[i], now)
+		r.send(o.waiting[i])
 	}
 }
 
 // toLeader proposes e, or has the leader propose it.
-func (r *Replica) toLeader(e keyspace.Entry, now int64) {
+func (r *Replica) toLeader(e keyspace.Entry) {
 	if r.leader == r.id {
-		r.propose(e, now)
+		r.propose(e)
 		return
 	}
-	r.out = append(r.out, Message{From: r.id, To: r.leader, Forward: &e})
+	r.out = append(r.out, Message{Kind: Forward, To: r.leader, Entry: &e})
 }
 
 // tick counts the time without progress. What the leader itself has proposed is in its log: it is lost with the leadership only.
@@ -140,4 +143,37 @@ func (o *origin) outcome(b *Batch, out keyspace.Outcome) {
 	case out == keyspace.Gap && !o.gap:
 		o.gap, o.again = true, true
 	}
+}
+
+// Linked tells that messages to a member may have been lost: the link to it is new.
+func (r *Replica) Linked(id uint64) {
+	if id == r.leader {
+		r.origin.again = true
+	}
+}
+
+// restored takes notice of a snapshot that was taken as the state: own batches that it covers are never sent again, and nobody knows
+// their results.
+func (r *Replica) restored() {
+	o := &r.origin
+	o.again, o.gap = true, false
+	if o.incarnation == 0 {
+		return
+	}
+	incarnation, seq := r.state.Origin(o.id)
+	lost := func(b *Batch) bool { return b.seq != 0 && b.seq <= seq }
+	if incarnation != o.incarnation { // a second Hello is covered, and with it how far the first incarnation came
+		lost = func(b *Batch) bool { return b.sent }
+		o.incarnation = 0
+	}
+	kept := o.waiting[:0]
+	for _, b := range o.waiting {
+		if !lost(b) {
+			kept = append(kept, b)
+		} else if b.Sink != nil {
+			b.Sink.Lost()
+		}
+	}
+	clear(o.waiting[len(kept):])
+	o.waiting = kept
 }

@@ -1,16 +1,18 @@
-// Package replica is one member of the group as a pure state machine: raft, exactly-once numbering, the visibility gate, and the
+// Package replica is one member of the group as a pure state machine: raft, exactly-once numbering, the visibility gate, read leases, and the
 // state they lead to.
 //
-// Events are the methods Submit, Stamp, Step, Tick, Stored, each with the own clock as an argument; Ready gives out the effects. The caller
-// drives: it writes to the log what Ready says, says Stored, sends the messages, and calls Apply. A group of one takes the
-// same path as one of three. Read this file first, then origin.go (batches and their numbers), log.go (the tail in memory), pending.go.
+// Events are the methods Submit, Stamp, Step, Tick, Stored and their like, each with the own clocks as an argument; Ready gives out the effects. The
+// caller drives: it writes to the log what Ready says, says Stored, sends the messages, and calls Apply. A group of one takes the
+// same path as one of three. Read this file first, then origin.go (batches and their numbers), pending.go, lease.go (who may answer reads),
+// election.go, members.go, clock.go, log.go (the tail in memory), message.go.
 //
-// The package may not touch a clock, I/O, goroutines, locks or randomness. (raft draws its election timeouts itself.)
+// The package may not touch a clock, I/O, goroutines, locks or randomness. (raft draws election timeouts itself; they are not used.)
 package replica
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -19,33 +21,48 @@ import (
 	"holdfast/keyspace"
 )
 
-// Config is what a Replica begins with.
+// Config is what a Replica begins with. Times are in ns.
 type Config struct {
-	ID             uint64 // of this member, as raft knows it; not 0
-	Nonce          uint64 // a random number, another one for every life of the member
-	State          *keyspace.State
-	Base           Base // what State contains
-	ElectionTicks  int  // 30 if zero
-	HeartbeatTicks int  // 4 if zero
-	Logger         raft.Logger
+	ID         uint64 // of this member, as raft knows it; not 0
+	Nonce      uint64 // a random number, another one for every life of the member
+	State      *keyspace.State
+	Base       Base   // what State contains. Without members: this one waits to be added to a group, and for a snapshot
+	Leases     bool   // whether it answers reads by lease, besides by ReadIndex
+	Promise    int64  // E of the design: for so long nobody else leads after a heartbeat was answered. 300 ms if zero
+	Lease      int64  // D, the longest lease; less than Promise. 250 ms if zero
+	Drift      int64  // hundredths by which the rates of two members' Mono may differ. 5 if zero
+	ClockBound int64  // how far a leader's wall clock may be from the group's time unless a majority agrees. 1 s if zero
+	Tick       int64  // how often Tick is called. 10 ms if zero
+	Heartbeat  int64  // 40 ms if zero
+	Retain     int    // bytes of the log that are kept in memory for members that are behind
+	Level      uint32 // Level, or another one in tests
+	Fault      Fault  // for tests of the simulator
+	Logger     raft.Logger
+}
+
+func (c *Config) complete() {
+	for _, d := range []struct {
+		field *int64
+		value int64
+	}{{&c.Promise, 300e6}, {&c.Lease, 250e6}, {&c.Drift, 5}, {&c.ClockBound, 1e9}, {&c.Tick, 10e6}, {&c.Heartbeat, 40e6}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.Level == 0 {
+		c.Level = Level
+	}
 }
 
 // Base is a place in the log: everything up to Index is contained in the state that goes with it.
 type Base struct {
 	Index, Term uint64
-	Voters      []uint64 // the members at that place
-}
-
-// Message is what one member tells another: one of the fields behind To is set.
-type Message struct {
-	From, To uint64
-	Raft     *pb.Message
-	Forward  *keyspace.Entry // to be proposed by the leader; it gives it the stamp
-	Visible  uint64          // index up to which entries may be applied, if they are committed
+	Members     []Member // at that place
 }
 
 // Append is what must be written to the log, in the order given out, before Stored is called with it.
 type Append struct {
+	Base    *Base         // not nil: the log begins anew behind the snapshot that was given to Restore
 	Hard    *pb.HardState // nil if unchanged
 	Entries []*pb.Entry   // may begin at or below the last index: then they replace what is there
 	Sync    bool          // must be on stable storage, whatever the durability: the term or the vote changed
@@ -54,59 +71,99 @@ type Append struct {
 }
 
 // Empty says that there is nothing to write.
-func (a *Append) Empty() bool { return a.Hard == nil && len(a.Entries) == 0 && len(a.done) == 0 }
+func (a *Append) Empty() bool {
+	return a.Base == nil && a.Hard == nil && len(a.Entries) == 0 && len(a.done) == 0
+}
 
 // Effects is what the world must do.
 type Effects struct {
-	Append   Append
-	Messages []Message
+	Append    Append
+	Messages  []Message
+	Indexes   []ReadIndex
+	Snapshots []uint64 // members that need one: see SnapshotBase
 }
+
+// ReadIndex answers AskIndex: a read asked before it may be answered when Index is applied.
+type ReadIndex struct{ ID, Index uint64 }
 
 // Replica is one member. Not for concurrent use.
 type Replica struct {
-	id      uint64
-	cfg     Config
-	state   *keyspace.State
-	raft    *raft.RawNode // nil while recovering
-	log     tail
-	leader  uint64 // 0 if unknown
-	role    raft.StateType
-	commit  uint64   // as raft said
-	applied uint64   // what the state contains
-	stamp   int64    // the newest stamp that this member proposed or applied
-	noticed uint64   // the newest index that a leader called visible
-	told    uint64   // the newest index that this leader called visible
-	roster  []uint64 // members that may answer reads: visible waits for them
-	ticks   int
-	origin  origin
-	pending pending
-	out     []Message
-	scratch []byte
+	Fsync int64 // the slowest fsync of late, ns, which the others are told
+
+	id        uint64
+	cfg       Config
+	state     *keyspace.State
+	raft      *raft.RawNode // nil while recovering
+	log       tail
+	term      uint64
+	leader    uint64 // 0 if unknown
+	role      raft.StateType
+	commit    uint64 // as raft said
+	applied   uint64 // what the state contains
+	noticed   uint64 // the newest index that a leader called visible
+	told      uint64 // the newest index that this leader called visible; 0: say it again
+	seen      uint64 // the newest index that was visible here
+	floor     uint64 // what all members have
+	begun     uint64 // while recovering: where the log last began anew
+	level     uint32 // what all members know
+	mono      int64  // the newest time of the own clocks
+	wall      int64
+	stamp     int64 // the newest stamp that this member proposed or applied
+	stampAt   int64 // own Mono then
+	ticks     int64
+	draining  bool
+	seed      uint64
+	origin    origin
+	pending   pending
+	out       []Message
+	snapshots []uint64
+	scratch   []byte
+	visit     func(uint64, raft.ProgressType, tracker.Progress)
+
+	// Membership: as of what is committed, and as of what is applied.
+	members []Member
+	settled []Member
+	changes changes
+	peers   []peer // all members but this one
+
+	// Leases and elections.
+	promise     promise
+	lease       lease
+	heard       int64 // own Mono: the newest heartbeat of a leader
+	electAt     int64 // own Mono: not to campaign before
+	cause       string
+	elections   []Election
+	hand        hand
+	beats       moments
+	noop        uint64 // index of the first entry of the own leadership; 0 if it is not in the log yet
+	ended       bool   // grants and authority have ended for the rest of the own leadership
+	leads       int64  // own Mono: since when
+	lasts       [samples]moment
+	sample      int
+	committedTo uint64
+	moved       int64 // own Mono: when commit last moved, or nothing waited
 }
 
 // New returns a replica that is recovering: call Recover for what the log holds, then Start.
 func New(cfg Config) *Replica {
-	if cfg.ElectionTicks == 0 {
-		cfg.ElectionTicks = 30
-	}
-	if cfg.HeartbeatTicks == 0 {
-		cfg.HeartbeatTicks = 4
-	}
-	return &Replica{
-		id: cfg.ID, cfg: cfg, state: cfg.State,
+	cfg.complete()
+	r := &Replica{
+		id: cfg.ID, cfg: cfg, state: cfg.State, seed: cfg.Nonce ^ cfg.ID, cause: "start",
+		commit: cfg.Base.Index, applied: cfg.Base.Index, members: cfg.Base.Members, settled: cfg.Base.Members,
 		log: tail{
-			base: cfg.Base.Index, baseTerm: cfg.Base.Term,
-			hard: &pb.HardState{}, group: &pb.ConfState{Voters: cfg.Base.Voters},
+			base: cfg.Base.Index, baseTerm: cfg.Base.Term, hard: &pb.HardState{},
 		},
-		commit: cfg.Base.Index, applied: cfg.Base.Index,
 		origin: origin{id: cfg.ID, nonce: cfg.Nonce, again: true},
 	}
+	r.log.snapshot = r.snapshotNow
+	r.visit = r.noteProgress
+	return r
 }
 
 // Recover takes one entry of the log, in the order in which it was appended; commit is an index known to be committed by then (0 if
 // none is). What is committed is applied at once.
 func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
-	if e.GetIndex() <= r.log.base {
+	if e.GetIndex() <= r.log.base || e.GetTerm() < r.log.baseTerm { // the second: what a snapshot from elsewhere put an end to
 		return nil
 	}
 	if e.GetIndex() <= r.applied || e.GetIndex() > r.log.last()+1 {
@@ -115,11 +172,9 @@ func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
 	r.log.append([]*pb.Entry{e})
 	r.commit = max(r.commit, min(commit, r.log.last()))
 	for r.applied < r.commit {
-		if e := r.log.at(r.applied + 1); e.GetType() != pb.EntryNormal {
-			return errors.New("the group's membership changes in the log: this version cannot replay that")
-		}
 		r.applyNext()
 	}
+	r.members = r.settled
 	r.log.compact(r.applied)
 	return nil
 }
@@ -127,15 +182,29 @@ func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
 // RecoverHard takes the newest hard state of the log.
 func (r *Replica) RecoverHard(h *pb.HardState) { r.log.hard = h }
 
+// RecoverBase takes the place where the log says that it begins anew, behind a snapshot: what stood behind that place before is void. The log may
+// repeat it. It returns false if the state does not contain the place.
+func (r *Replica) RecoverBase(b Base) bool {
+	if b.Index != r.begun && r.applied == r.log.base {
+		r.log.reset(r.log.base, r.log.baseTerm, nil)
+	}
+	r.begun = b.Index
+	return b.Index <= r.applied
+}
+
 // Start ends recovering. A group of one campaigns at once.
-func (r *Replica) Start() error {
+func (r *Replica) Start(now Instant) error {
+	r.at(now)
 	h := r.log.hard
 	r.log.hard = &pb.HardState{Term: new(h.GetTerm()), Vote: new(h.GetVote()), Commit: new(r.commit)}
 	if last, _ := r.log.Term(r.log.last()); last > h.GetTerm() {
 		r.log.hard.Term, r.log.hard.Vote = new(last), new(uint64(0))
 	}
+	r.term = r.log.hard.GetTerm()
+	r.log.group = conf(r.members)
+	r.stamp, r.stampAt = r.state.Stamp(), now.Mono
 	rn, err := raft.NewRawNode(&raft.Config{
-		ID: r.id, ElectionTick: r.cfg.ElectionTicks, HeartbeatTick: r.cfg.HeartbeatTicks, Storage: &r.log, Applied: r.commit,
+		ID: r.id, ElectionTick: int(r.cfg.Promise / r.cfg.Tick), HeartbeatTick: int(r.cfg.Heartbeat / r.cfg.Tick), Storage: &r.log, Applied: r.commit,
 		AsyncStorageWrites: true, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, MaxInflightBytes: 32 << 20,
 		MaxUncommittedEntriesSize: maxUncommitted, MaxCommittedSizePerReady: 64 << 20,
 		CheckQuorum: true, PreVote: true, DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: r.cfg.Logger,
@@ -144,9 +213,15 @@ func (r *Replica) Start() error {
 		return fmt.Errorf("start raft: %w", err)
 	}
 	r.raft = rn
-	if r.alone() {
+	r.enroll(r.members)
+	if r.alone() && find(r.members, r.id) != nil {
 		return rn.Campaign()
 	}
+	if r.cfg.Fault != FaultVoteAtStart {
+		r.promise.older = now.Mono + 2*r.cfg.Promise // an earlier life may have promised
+	}
+	r.electAt = r.promise.end() + r.turn(0)
+	r.mark(nil, true)
 	return nil
 }
 
@@ -159,35 +234,82 @@ func (r *Replica) alone() bool {
 }
 
 // Tick tells that a tick of the clock has passed.
-func (r *Replica) Tick(now int64) {
-	r.raft.Tick()
+func (r *Replica) Tick(now Instant) {
+	r.at(now)
+	if r.leading() {
+		r.raft.Tick()
+	} else {
+		r.elect(now)
+	}
+	if r.leading() {
+		r.progress()
+		r.watch(now)
+		r.steward(now)
+		r.handOn(now)
+	}
 	r.origin.tick(r.leader == r.id)
 	if r.origin.later {
-		r.resend(now)
+		r.resend()
 	}
-	if r.ticks++; r.ticks%r.cfg.HeartbeatTicks == 0 {
+	if r.ticks++; r.ticks%(r.cfg.Heartbeat/r.cfg.Tick) == 0 {
 		r.told = 0 // say again what is visible: somebody may have missed it
 	}
 }
 
 // Stamp has the leader propose an entry that carries only the time. Elsewhere it does nothing.
-func (r *Replica) Stamp(now int64) {
+func (r *Replica) Stamp(now Instant) {
+	r.at(now)
 	if r.leader == r.id {
-		r.propose(keyspace.Entry{Kind: keyspace.Tick}, now)
+		r.propose(keyspace.Entry{Kind: keyspace.Tick})
 	}
 }
 
 // Step takes a message from another member.
-func (r *Replica) Step(m Message, now int64) {
-	switch {
-	case m.Raft != nil:
-		_ = r.raft.Step(m.Raft) // raft says what it drops; dropping is always allowed
-	case m.Forward != nil:
-		if r.leader == r.id {
-			r.propose(*m.Forward, now)
+func (r *Replica) Step(m Message, now Instant) {
+	r.at(now)
+	if m.To != r.id {
+		return // an earlier ID of this member
+	}
+	switch m.Kind {
+	case Raft:
+		r.stepRaft(&m, now)
+	case Ack:
+		r.ack(&m, now)
+		r.handOn(now)
+	case Grant:
+		r.granted(&m)
+	case Recall:
+		if m.Term == r.term {
+			r.giveBack()
 		}
-	default:
-		r.noticed = max(r.noticed, m.Visible)
+	case Release:
+		r.released(&m)
+	case Visible:
+		r.noticed, r.floor, r.level = max(r.noticed, m.Index), max(r.floor, m.Floor), max(r.level, m.Level)
+	case Elected:
+		r.why(&m)
+	case Forward:
+		if r.leader == r.id {
+			r.propose(*m.Entry)
+		}
+	case Propose:
+		if r.leading() {
+			r.wish(*m.Change)
+		}
+	}
+}
+
+func (r *Replica) stepRaft(m *Message, now Instant) {
+	t := m.Raft.GetType()
+	if r.drops(t) || m.Raft.GetTo() != r.id || m.Raft.GetFrom() != m.From {
+		return
+	}
+	if p := r.peer(m.From); p != nil && m.Wall != 0 {
+		p.clock = m.Wall - now.Mono
+	}
+	_ = r.raft.Step(m.Raft) // raft says what it drops; dropping is always allowed
+	if t == pb.MsgHeartbeat && m.Beat != 0 {
+		r.heartbeat(m, now)
 	}
 }
 
@@ -195,67 +317,112 @@ func (r *Replica) Step(m Message, now int64) {
 const keepScratch = 1 << 20
 
 // propose stamps e and hands it to raft, which may drop it: then its origin sends it again.
-func (r *Replica) propose(e keyspace.Entry, now int64) {
-	e.Stamp = max(now, r.stamp)
+func (r *Replica) propose(e keyspace.Entry) {
+	e.Stamp = max(r.clock(), r.stamp)
 	r.scratch = e.Append(r.scratch[:0])
 	err := r.raft.Propose(r.scratch) // which copies it
 	if cap(r.scratch) > keepScratch {
 		r.scratch = nil
 	}
 	if err == nil {
-		r.stamp = e.Stamp
+		r.stamped(e.Stamp)
 	} else if e.Origin == r.origin.id {
 		r.origin.later = true
 	}
 }
 
 // Ready gives out what must be done, and whether there is anything. In a group of more than one it changes what Pending looks at.
-func (r *Replica) Ready(now int64) (eff Effects, any bool) {
+func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
+	r.at(now)
 	if r.raft.HasReady() {
 		any = true
-		rd := r.raft.Ready()
-		if rd.SoftState != nil {
-			r.soft(rd.SoftState)
-		}
-		for _, m := range rd.Messages {
-			switch m.GetTo() {
-			case raft.LocalAppendThread:
-				eff.Append = r.append(m)
-			case raft.LocalApplyThread:
-				r.committed(m)
-			default:
-				eff.Messages = append(eff.Messages, Message{From: r.id, To: m.GetTo(), Raft: m})
-			}
-		}
+		r.ready(&eff, now)
 	}
 	if r.origin.again && r.leader != 0 {
 		any = true
-		r.resend(now)
+		r.resend()
 	}
 	r.notice()
 	if len(r.out) > 0 {
 		any = true
+		for i := range r.out {
+			r.out[i].From = r.id
+		}
 		eff.Messages = append(eff.Messages, r.out...)
-		r.out = nil
+		clear(r.out)
+		r.out = r.out[:0]
 	}
 	return eff, any
 }
 
-func (r *Replica) soft(s *raft.SoftState) {
-	if s.RaftState == raft.StateLeader && r.role != raft.StateLeader {
-		r.stamp = max(r.stamp, r.newestStamp())
-		r.told = 0
+// ready sorts what raft wants done.
+func (r *Replica) ready(eff *Effects, now Instant) {
+	rd := r.raft.Ready()
+	if rd.HardState != nil && rd.HardState.Term != nil {
+		r.term = rd.HardState.GetTerm()
 	}
+	if rd.SoftState != nil {
+		r.soft(rd.SoftState)
+	}
+	beat := uint64(0)
+	for _, m := range rd.Messages {
+		switch {
+		case m.GetTo() == raft.LocalAppendThread:
+			eff.Append = r.append(m)
+		case m.GetTo() == raft.LocalApplyThread:
+			r.committed(m)
+		case m.GetType() == pb.MsgSnap:
+			eff.Snapshots = append(eff.Snapshots, m.GetTo())
+		default:
+			if m.GetType() == pb.MsgHeartbeat && beat == 0 {
+				beat = r.beat(now)
+			}
+			eff.Messages = append(eff.Messages, r.envelope(m, beat))
+		}
+	}
+	for _, s := range rd.ReadStates {
+		if len(s.RequestCtx) == 16 && r.applied <= r.visible() { // or a member that has just recovered may have applied what is not visible yet
+			eff.Indexes = append(eff.Indexes, ReadIndex{binary.LittleEndian.Uint64(s.RequestCtx[8:]), s.Index})
+		}
+	}
+	if r.leading() {
+		r.progress()
+	}
+}
+
+func (r *Replica) envelope(m *pb.Message, beat uint64) Message {
+	e := Message{Kind: Raft, From: r.id, To: m.GetTo(), Raft: m}
+	switch m.GetType() {
+	case pb.MsgHeartbeat:
+		e.Beat, e.Wall, e.Life, e.Level = beat, r.wall, r.cfg.Nonce, r.cfg.Level
+		if r.hand.sent == 0 {
+			e.For = r.cfg.Promise
+		}
+	case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp:
+		e.Wall = r.wall
+	}
+	return e
+}
+
+func (r *Replica) soft(s *raft.SoftState) {
+	became := s.RaftState == raft.StateLeader && r.role != raft.StateLeader
 	r.role = s.RaftState
+	if became {
+		r.stamped(r.newestStamp())
+		r.newTerm()
+	}
 	if r.leader != s.Lead {
 		r.leader, r.origin.again = s.Lead, true
+		if r.leader != 0 {
+			r.elected()
+		}
 	}
 }
 
 // newestStamp is the newest stamp of the log.
 func (r *Replica) newestStamp() (stamp int64) {
 	stamp = r.state.Stamp()
-	for _, e := range r.log.entries {
+	for _, e := range r.log.live() {
 		if len(e.Data) > 0 && e.GetType() == pb.EntryNormal {
 			stamp = max(stamp, r.decode(e).Stamp)
 		}
@@ -273,20 +440,36 @@ func (r *Replica) append(m *pb.Message) Append {
 			a.Hard = h
 		}
 	}
-	replaced := r.log.append(m.Entries)
+	replaced := false
+	if s := m.GetSnapshot().GetMetadata(); s.GetIndex() != 0 {
+		a.Base = &Base{Index: s.GetIndex(), Term: s.GetTerm(), Members: r.settled}
+		r.log.reset(s.GetIndex(), s.GetTerm(), s.GetConfState())
+		r.enroll(r.settled)
+		r.commit, replaced = s.GetIndex(), true
+	}
+	replaced = r.log.append(m.Entries) || replaced
 	if !r.alone() {
 		r.mark(m.Entries, replaced)
+	}
+	for _, e := range m.Entries {
+		if e.GetType() != pb.EntryNormal {
+			r.changes.index = e.GetIndex()
+		}
+		if r.leading() && r.noop == 0 && e.GetTerm() == r.term {
+			r.noop = e.GetIndex()
+		}
 	}
 	return a
 }
 
 // Stored tells that a was written, and is on stable storage if it had to be.
-func (r *Replica) Stored(a Append, now int64) {
+func (r *Replica) Stored(a Append, now Instant) {
+	r.at(now)
 	for _, m := range a.done {
 		if m.GetTo() == r.id {
 			_ = r.raft.Step(m)
 		} else {
-			r.out = append(r.out, Message{From: r.id, To: m.GetTo(), Raft: m})
+			r.out = append(r.out, r.envelope(m, 0))
 		}
 	}
 }
@@ -294,18 +477,13 @@ func (r *Replica) Stored(a Append, now int64) {
 // committed takes notice of entries that are committed. Raft is told at once that they are applied: only the state is gated.
 func (r *Replica) committed(m *pb.Message) {
 	for _, e := range m.Entries {
-		r.change(e)
-		r.commit = e.GetIndex()
+		if e.GetType() != pb.EntryNormal {
+			r.change(e)
+		}
+		r.commit = max(r.commit, e.GetIndex())
 	}
 	for _, resp := range m.Responses {
 		_ = r.raft.Step(resp)
-	}
-}
-
-// change lets raft have a change of the membership.
-func (r *Replica) change(e *pb.Entry) {
-	if e.GetType() != pb.EntryNormal {
-		panic("replica: the membership cannot change yet")
 	}
 }
 
@@ -318,35 +496,27 @@ func (r *Replica) Busy() bool { return r.log.last() > r.applied }
 // Commit is the newest index known to be committed. Written beside entries it lets Recover apply early.
 func (r *Replica) Commit() uint64 { return r.commit }
 
-// visible is the index up to which the state may be applied (design 3.2): what is committed, and appended by whoever may answer reads.
+// visible is the index up to which the state may be applied (design 3.2): what is committed, and appended by whoever may answer reads. It
+// never falls: what was visible once was acknowledged.
 func (r *Replica) visible() uint64 {
+	v := r.commit
 	switch {
-	case r.role == raft.StateLeader:
-		v := r.commit
-		for _, id := range r.roster {
-			v = min(v, r.match(id))
+	case r.leading():
+		for i := range r.peers {
+			if p := &r.peers[i]; r.inRoster(p) {
+				v = min(v, p.match)
+			}
 		}
-		return v
-	case r.alone():
-		return r.commit
-	default:
-		return min(r.commit, r.noticed)
+	case !r.alone():
+		v = min(v, r.noticed)
 	}
-}
-
-// match is the highest index that the member is known to have appended, on the leader.
-func (r *Replica) match(id uint64) (match uint64) {
-	r.raft.WithProgress(func(i uint64, _ raft.ProgressType, p tracker.Progress) {
-		if i == id {
-			match = p.Match
-		}
-	})
-	return match
+	r.seen = max(r.seen, v)
+	return r.seen
 }
 
 // notice tells the others what is visible.
 func (r *Replica) notice() {
-	if r.role != raft.StateLeader || r.alone() {
+	if !r.leading() || r.alone() {
 		return
 	}
 	v := r.visible()
@@ -355,24 +525,57 @@ func (r *Replica) notice() {
 	}
 	r.told = v
 	r.noticed = max(r.noticed, v)
-	for _, id := range r.log.group.GetVoters() {
-		if id != r.id {
-			r.out = append(r.out, Message{From: r.id, To: id, Visible: v})
+	r.floor, r.level = r.everybodys()
+	for i := range r.peers {
+		r.out = append(r.out, Message{Kind: Visible, To: r.peers[i].id, Term: r.term, Index: v, Floor: r.floor, Level: r.level})
+	}
+}
+
+// everybodys is what all members have of the log, and know.
+func (r *Replica) everybodys() (floor uint64, level uint32) {
+	floor, level = r.applied, r.cfg.Level
+	for i := range r.peers {
+		p := &r.peers[i]
+		floor = min(floor, p.match)
+		if p.known == 0 {
+			level = r.level // it has not said: as before
 		}
 	}
+	for i := range r.peers {
+		if p := &r.peers[i]; p.known != 0 {
+			level = min(level, p.known)
+		}
+	}
+	return max(floor, r.floor), max(level, r.level)
+}
+
+// Level is what every member of the group knows: ops above it may not be submitted yet. At least 1.
+func (r *Replica) Level() uint32 {
+	if r.alone() {
+		return r.cfg.Level
+	}
+	return max(r.level, 1)
 }
 
 // Apply applies visible entries of about limit bytes to the state, at least one if there is any, and gives the results of own batches to their
 // sinks. It returns whether more is visible. Nobody may read the state during the call.
-func (r *Replica) Apply(limit int) (more bool) {
+func (r *Replica) Apply(limit int, now Instant) (more bool) {
+	r.at(now)
 	v := r.visible()
 	for r.applied < v && limit > 0 {
 		limit -= 1 + r.applyNext()
 	}
+	r.compact()
+	return r.applied < v
+}
+
+// compact lets go of the log that nobody needs: what all members have, and what does not fit.
+func (r *Replica) compact() {
 	if r.alone() {
 		r.log.compact(r.applied)
+		return
 	}
-	return r.applied < v
+	r.log.compact(min(r.applied, max(r.floor, r.log.keepWithin(r.cfg.Retain))))
 }
 
 // Visible says whether Apply has anything to do.
@@ -382,11 +585,15 @@ func (r *Replica) Visible() bool { return r.applied < r.visible() }
 func (r *Replica) applyNext() int {
 	raw := r.log.at(r.applied + 1)
 	r.applied++
-	if len(raw.Data) == 0 || raw.GetType() != pb.EntryNormal {
+	if raw.GetType() != pb.EntryNormal {
+		r.settled, _ = changed(r.settled, raw)
+		return 0
+	}
+	if len(raw.Data) == 0 {
 		return 0 // raft's own
 	}
 	e := r.decode(raw)
-	r.stamp = max(r.stamp, e.Stamp)
+	r.stamped(e.Stamp)
 	b := r.origin.turn(&e)
 	var to keyspace.Results
 	if b != nil && b.Sink != nil {
@@ -412,32 +619,125 @@ func (r *Replica) decode(raw *pb.Entry) keyspace.Entry {
 	return e
 }
 
-// Compact lets go of the log up to index, which a snapshot contains.
-func (r *Replica) Compact(index uint64) {
-	r.log.compact(min(index, r.applied))
+// AskIndex asks the leader how far this member must have applied to answer reads that were asked before; Effects.Indexes gives the answer. It may be
+// lost: then ask again, with another id.
+func (r *Replica) AskIndex(id uint64, now Instant) {
+	r.at(now)
+	ctx := binary.LittleEndian.AppendUint64(make([]byte, 0, 16), r.id)
+	r.raft.ReadIndex(binary.LittleEndian.AppendUint64(ctx, id))
 }
 
 // Base tells what the state contains, for a snapshot of it.
 func (r *Replica) Base() Base {
 	term, _ := r.log.Term(r.applied)
-	return Base{Index: r.applied, Term: term, Voters: r.log.group.GetVoters()}
+	return Base{Index: r.applied, Term: term, Members: r.settled}
+}
+
+// snapshotNow is what raft wants to know of a snapshot that would be taken now.
+func (r *Replica) snapshotNow() (*pb.SnapshotMetadata, bool) {
+	b := r.Base()
+	return &pb.SnapshotMetadata{Index: new(b.Index), Term: new(b.Term), ConfState: conf(b.Members)}, b.Index > 0
+}
+
+// SnapshotBase tells what a snapshot taken now contains, and whether it is of use to a member: it must say that it is one.
+func (r *Replica) SnapshotBase(to uint64) (Base, bool) {
+	b := r.Base()
+	return b, find(b.Members, to) != nil
+}
+
+// ReportSnapshot tells whether a member got the snapshot that Effects asked for.
+func (r *Replica) ReportSnapshot(to uint64, ok bool) {
+	status := raft.SnapshotFinish
+	if !ok {
+		status = raft.SnapshotFailure
+	}
+	r.raft.ReportSnapshot(to, status)
+}
+
+// Newer says whether a snapshot of a base would bring this member on.
+func (r *Replica) Newer(b Base) bool { return b.Index > r.commit && find(b.Members, r.id) != nil }
+
+// Restore takes state, which contains base, in place of the own one. Newer must hold; from is who sent it. Nobody may read during the call. Own batches that
+// it covers are Lost.
+func (r *Replica) Restore(base Base, state *keyspace.State, from uint64, now Instant) {
+	r.at(now)
+	t := pb.MsgSnap
+	meta := &pb.SnapshotMetadata{Index: new(base.Index), Term: new(base.Term), ConfState: conf(base.Members)}
+	r.state, r.applied, r.settled = state, base.Index, base.Members
+	r.noticed, r.seen = max(r.noticed, base.Index), max(r.seen, base.Index)
+	r.stamped(state.Stamp())
+	if r.leader != 0 && r.leader != r.id {
+		from = r.leader
+	}
+	_ = r.raft.Step(&pb.Message{
+		Type: &t, From: new(from), To: new(r.id), Term: new(r.raft.BasicStatus().HardState.GetTerm()), Snapshot: &pb.Snapshot{Metadata: meta},
+	})
+	r.restored()
+}
+
+// PeerStatus is another member as this one knows it. Times are in ns.
+type PeerStatus struct {
+	Member
+	Heard     int64 // since it was last heard; -1 for never
+	RoundTrip int64
+	Ahead     int64 // its wall clock before the own one
+	Fsync     int64 // its slowest of late
+	Applied   uint64
+	Level     uint32
+
+	// Known to the leader alone.
+	Match uint64
+	Lease int64 // what is left of its grant
 }
 
 // Status is how the replica is.
 type Status struct {
-	ID, Leader            uint64 // Leader is 0 if unknown
-	Role                  raft.StateType
-	Term, Commit, Applied uint64
-	Incarnation           uint64 // 0 before the own Hello was applied: nothing is sent until then
-	Voters                []uint64
-	Waiting               int // own batches that are not yet applied
-	LogBytes              int // of the tail in memory
+	ID, Leader                           uint64 // Leader is 0 if unknown
+	Role                                 raft.StateType
+	Learner                              bool
+	Term, Commit, Visible, Applied, Last uint64
+	Incarnation                          uint64 // 0 before the own Hello was applied: nothing is sent until then
+	Peers                                []PeerStatus
+	Elections                            []Election // the last ones, oldest first
+	Waiting                              int        // own batches that are not yet applied
+	LogBytes                             int        // of the tail in memory
+	Lease                                int64      // ns for which the own memory may answer reads; -1 for ever
+	Level                                uint32
+	Draining                             bool
 }
 
 // Status tells how the replica is.
-func (r *Replica) Status() Status {
-	return Status{
-		ID: r.id, Leader: r.leader, Role: r.role, Term: r.log.hard.GetTerm(), Commit: r.commit, Applied: r.applied,
-		Incarnation: r.origin.incarnation, Voters: r.log.group.GetVoters(), Waiting: len(r.origin.waiting), LogBytes: r.log.bytes,
+func (r *Replica) Status(now Instant) Status {
+	r.at(now)
+	s := Status{
+		ID: r.id, Leader: r.leader, Role: r.role, Term: r.term, Commit: r.commit, Visible: r.visible(), Applied: r.applied, Last: r.log.last(),
+		Incarnation: r.origin.incarnation, Elections: append([]Election(nil), r.elections...), Waiting: len(r.origin.waiting), LogBytes: r.log.bytes,
+		Level: r.Level(), Draining: r.draining,
 	}
+	if m := find(r.members, r.id); m != nil {
+		s.Learner = m.Learner
+	}
+	switch until := r.ReadableUntil(now); {
+	case until == math.MaxInt64:
+		s.Lease = -1
+	default:
+		s.Lease = max(0, until-r.mono)
+	}
+	for i := range r.peers {
+		p := &r.peers[i]
+		ps := PeerStatus{
+			Member: *find(r.members, p.id), Heard: r.mono - p.heard, RoundTrip: p.roundTrip, Fsync: p.fsync, Applied: p.applied, Level: p.known,
+		}
+		if p.heard == 0 {
+			ps.Heard = -1
+		}
+		if p.clock != 0 {
+			ps.Ahead = p.ahead(r)
+		}
+		if r.leading() {
+			ps.Match, ps.Lease = p.match, max(0, p.ends-r.mono)
+		}
+		s.Peers = append(s.Peers, ps)
+	}
+	return s
 }

@@ -35,11 +35,12 @@ func (s *sink) Result(r *op.Result) {
 	s.results = append(s.results, c)
 }
 func (s *sink) Done() { s.done++ }
+func (s *sink) Lost() { s.done = -1 }
 
 // world drives replicas in memory: messages are delivered in order, or lost where cut says so.
 type world struct {
 	t     *testing.T
-	now   int64
+	now   Instant
 	r     map[uint64]*Replica
 	mail  []Message
 	cut   map[uint64]bool // members that nothing reaches and nobody hears
@@ -48,14 +49,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{t: t, now: 1e18, r: map[uint64]*Replica{}, cut: map[uint64]bool{}}
+	w := &world{t: t, now: Instant{Wall: 1e18, Mono: 1}, r: map[uint64]*Replica{}, cut: map[uint64]bool{}}
 	base := Base{Index: 1, Term: 1}
 	for id := range uint64(n) {
-		base.Voters = append(base.Voters, id+1)
+		base.Members = append(base.Members, Member{ID: id + 1, Name: fmt.Sprintf("c%d", id+1)})
 	}
-	for _, id := range base.Voters {
-		w.r[id] = New(Config{ID: id, Nonce: id * 1000, State: keyspace.New(nil, nil), Base: base, Logger: quiet{}})
-		if err := w.r[id].Start(); err != nil {
+	for _, id := range base.Voters() {
+		w.r[id] = New(Config{ID: id, Nonce: id * 1000, State: keyspace.New(nil, nil), Base: base, Leases: true, Retain: 1 << 20, Logger: quiet{}})
+		if err := w.r[id].Start(w.now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +82,7 @@ func (w *world) settle() {
 					r.Stored(eff.Append, w.now)
 				}
 				w.mail = append(w.mail, eff.Messages...)
-				for r.Apply(1) {
+				for r.Apply(1, w.now) {
 				}
 			}
 		}
@@ -97,7 +98,8 @@ func (w *world) settle() {
 }
 
 func (w *world) tick() {
-	w.now += 10e6
+	w.now.Wall += 10e6
+	w.now.Mono += 10e6
 	for id := uint64(1); id <= uint64(len(w.r)); id++ {
 		w.r[id].Tick(w.now)
 	}
@@ -130,7 +132,7 @@ func (w *world) ready() {
 	w.t.Helper()
 	w.until("everybody's Hello is applied", func() bool {
 		for id, r := range w.r {
-			if !w.cut[id] && r.Status().Incarnation == 0 {
+			if !w.cut[id] && r.Status(w.now).Incarnation == 0 {
 				return false
 			}
 		}
@@ -164,8 +166,8 @@ func (w *world) equal() {
 func TestGroupOfOneAnswersAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
 	w.settle()
-	if w.leader() != 1 || w.r[1].Status().Incarnation == 0 {
-		t.Fatalf("a group of one is not ready without a tick: %+v", w.r[1].Status())
+	if w.leader() != 1 || w.r[1].Status(w.now).Incarnation == 0 {
+		t.Fatalf("a group of one is not ready without a tick: %+v", w.r[1].Status(w.now))
 	}
 	for i := range 100 {
 		s := w.submit(1, append(incr("a", 1), incr("a", 1)...))
@@ -174,7 +176,7 @@ func TestGroupOfOneAnswersAtOnce(t *testing.T) {
 			t.Fatalf("batch %d came to %+v", i, s)
 		}
 	}
-	if n := len(w.r[1].log.entries); n != 0 {
+	if n := len(w.r[1].log.live()); n != 0 {
 		t.Errorf("%d applied entries are still in memory", n)
 	}
 }
@@ -255,7 +257,7 @@ func TestVisibleWaitsForRoster(t *testing.T) {
 	w.ready()
 	l := w.leader()
 	slow := l%3 + 1
-	w.r[l].roster = []uint64{l, slow}
+	w.until("the member has a lease", func() bool { return w.r[slow].ReadableUntil(w.now) > w.now.Mono })
 	w.cut[slow] = true
 	s := w.submit(l, incr("a", 1))
 	for range 5 {
@@ -282,8 +284,8 @@ func TestPending(t *testing.T) {
 	get := func(k string) *op.Get { return &op.Get{Key: op.Key{Name: []byte(k)}} }
 	w.submit(l, incr("a", 1))
 	w.settle()
-	if i, stamp := w.r[l].Pending(get("a")); i != w.r[l].log.last() || stamp < w.now {
-		t.Errorf("a key of an appended entry: pending %d at stamp %d, want %d at %d", i, stamp, w.r[l].log.last(), w.now)
+	if i, stamp := w.r[l].Pending(get("a")); i != w.r[l].log.last() || stamp < w.now.Wall {
+		t.Errorf("a key of an appended entry: pending %d at stamp %d, want %d at %d", i, stamp, w.r[l].log.last(), w.now.Wall)
 	}
 	if i, _ := w.r[l].Pending(get("b")); i != 0 {
 		t.Errorf("another key is pending until %d", i)
@@ -319,7 +321,7 @@ func TestRecover(t *testing.T) {
 			w.submit(1, incr("a", 1))
 			w.settle()
 		}
-		again := New(Config{ID: 1, Nonce: 2, State: keyspace.New(nil, nil), Base: Base{Index: 1, Term: 1, Voters: []uint64{1}}, Logger: quiet{}})
+		again := New(Config{ID: 1, Nonce: 2, State: keyspace.New(nil, nil), Base: Base{Index: 1, Term: 1, Members: []Member{{ID: 1, Name: "c1"}}}, Logger: quiet{}})
 		again.RecoverHard(hard)
 		for _, l := range log {
 			if !known {
@@ -332,7 +334,7 @@ func TestRecover(t *testing.T) {
 		if again.origin.incarnation != 0 {
 			t.Errorf("the Hello of an earlier life was taken for the own one")
 		}
-		if err := again.Start(); err != nil {
+		if err := again.Start(w.now); err != nil {
 			t.Fatal(err)
 		}
 		w.r[1] = again
