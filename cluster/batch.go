@@ -57,6 +57,12 @@ func (b *batch) keep(v []byte) []byte {
 // Done comes when the batch is applied. Node.mu is held.
 func (b *batch) Done() { b.node.finish(b) }
 
+// Lost comes when nobody will know what came of the batch.
+func (b *batch) Lost() {
+	b.err = engine.ErrUncertain
+	b.node.finish(b)
+}
+
 // deliver tells the writers, on the worker's goroutine.
 func (b *batch) deliver() {
 	if b.answered {

@@ -3,6 +3,8 @@ package cluster
 import (
 	"sync/atomic"
 	"time"
+
+	"holdfast/replica"
 )
 
 // clock is the own clock of this member: Unix ns that follow the wall clock forwards at once and never step backwards.
@@ -10,23 +12,62 @@ import (
 // It runs by the monotonic clock. When the wall clock is ahead of it (it was set forward), it jumps there: keys with a deadline at a
 // point in time end when people expect it. When the wall clock is behind it (it was set back), it goes on, slower by one part in slewing, until
 // the wall clock has caught up: a lifetime lasts at most that much longer than it should, and never less, and time never stands still.
+//
+// What promises and leases are counted by (replica.Instant's Mono) is another one, which nobody slews and which counts the time that the machine was
+// suspended: see instant.
 type clock struct {
 	base   time.Time    // where the monotonic clock is counted from
 	offset atomic.Int64 // what is to be added to make it Unix ns
-	last   int64        // monotonic ns of the last adjustment; guarded by Node.mu
+
+	// Guarded by Node.mu.
+	last      int64 // monotonic ns of the last adjustment
+	suspended int64 // ns that the machine was suspended since it was started
+	gap       int64 // the wall clock less mono, when suspended was last looked at
+	steady    int64 // the newest Mono
 }
 
 const (
 	slewing   = 200
 	slewAbove = int64(time.Millisecond) // the wall clock is behind by more than this: slew
 	jumpAbove = int64(time.Second)      // it is ahead by more than this: tell
+
+	// gapMost is how much the wall clock may move against the monotonic one before that is taken for a possible suspension, of which the wall clock is
+	// told and the monotonic one is not.
+	gapMost = int64(20 * time.Millisecond)
 )
 
 // newClock returns a clock that is not behind stamp (Unix ns), the newest stamp of the state.
 func newClock(wall time.Time, stamp int64) *clock {
 	c := &clock{base: time.Now()}
 	c.offset.Store(max(wall.UnixNano(), stamp))
+	c.lookAsleep(c.base)
 	return c
+}
+
+// mono is the time since base.
+func (c *clock) mono() int64 { return int64(time.Since(c.base)) }
+
+// read tells mono and the gap to the wall clock, at t.
+func (c *clock) read(t time.Time) (mono, gap int64) {
+	mono = int64(t.Sub(c.base))
+	return mono, t.UnixNano() - mono
+}
+
+// instant is the present moment, for the replica. Caller holds Node.mu.
+func (c *clock) instant() replica.Instant {
+	t := time.Now()
+	mono, gap := c.read(t)
+	if moved := gap - c.gap; moved > gapMost || moved < -gapMost {
+		c.lookAsleep(t)
+	}
+	c.steady = max(c.steady, unslewed(mono)+c.suspended)
+	return replica.Instant{Wall: mono + c.offset.Load(), Mono: c.steady}
+}
+
+// lookAsleep finds out for how long the machine was suspended. Caller holds Node.mu.
+func (c *clock) lookAsleep(t time.Time) {
+	_, c.gap = c.read(t)
+	c.suspended = asleep(c.suspended)
 }
 
 // now is the present time, Unix ns. Any goroutine may call it.

@@ -36,14 +36,14 @@ func (n *Node) submit(b *batch) {
 		if b.door != nil {
 			n.flyingBytes += uint64(len(b.Ops))
 		}
-		n.replica.Submit(&b.Batch, b.since)
+		n.replica.Submit(&b.Batch, n.clock.instant())
 	}
 }
 
 // work drives, and does what a pass of a worker or of the ticker is due to do besides. Caller holds mu.
 func (n *Node) work() {
 	if n.ticking.Load() && n.ticking.Swap(false) && n.problem == nil && !n.replica.Busy() {
-		n.replica.Stamp(n.clock.now())
+		n.replica.Stamp(n.clock.instant())
 	}
 	n.drive()
 	for range maxEvicts {
@@ -57,7 +57,7 @@ func (n *Node) work() {
 // drive carries out the replica's effects until there are none. Caller holds mu.
 func (n *Node) drive() {
 	for !n.dead {
-		eff, any := n.replica.Ready(n.clock.now())
+		eff, any := n.replica.Ready(n.clock.instant())
 		if !any && !n.replica.Visible() {
 			return
 		}
@@ -74,7 +74,7 @@ func (n *Node) drive() {
 // store brings a to the log.
 func (n *Node) store(a replica.Append) {
 	if n.wal == nil {
-		n.replica.Stored(a, n.clock.now())
+		n.replica.Stored(a, n.clock.instant())
 		return
 	}
 	n.record(a)
@@ -110,7 +110,7 @@ func (n *Node) write() {
 			n.unsynced = append(n.unsynced, a)
 			n.sync()
 		} else {
-			n.replica.Stored(a, n.clock.now())
+			n.replica.Stored(a, n.clock.instant())
 		}
 		n.unwritten[i] = replica.Append{}
 	}
@@ -170,7 +170,7 @@ func (n *Node) die(err error) {
 func (n *Node) apply() {
 	for more := n.replica.Visible(); more; {
 		n.lockReaders()
-		more = n.replica.Apply(applyBytes)
+		more = n.replica.Apply(applyBytes, n.clock.instant())
 		n.unlockReaders()
 		n.applied = true
 	}

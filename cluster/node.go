@@ -237,7 +237,7 @@ func (n *Node) ticked() {
 		n.write()
 	}
 	if !n.dead {
-		n.replica.Tick(n.clock.now())
+		n.replica.Tick(n.clock.instant())
 	}
 	n.work()
 	n.refuseLate()
@@ -255,7 +255,7 @@ func (n *Node) reap() {
 		before := n.replica.Applied()
 		if !n.dead && n.problem == nil && !n.replica.Busy() && n.state.Due(n.clock.now()) {
 			for range stamps {
-				n.replica.Stamp(n.clock.now())
+				n.replica.Stamp(n.clock.instant())
 			}
 			n.drive()
 			stamps = min(2*stamps, maxStamps)
@@ -313,7 +313,7 @@ func (n *Node) syncLog() {
 		n.die(err)
 	} else if count > 0 {
 		for _, a := range n.unsynced[:count] {
-			n.replica.Stored(a, n.clock.now())
+			n.replica.Stored(a, n.clock.instant())
 		}
 		n.unsynced = append(n.unsynced[:0], n.unsynced[count:]...)
 		n.drive()

@@ -111,7 +111,7 @@ func readSnapshot(from io.Reader, size int64, each func(records []byte) error) (
 	if err != nil {
 		return base, err
 	}
-	if base = decodeBase(head); base.Index == 0 || len(base.Voters) == 0 {
+	if base = decodeBase(head); base.Index == 0 || len(base.Members) == 0 {
 		return base, errSnapshot
 	}
 	for {

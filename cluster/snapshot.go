@@ -82,7 +82,6 @@ func (n *Node) takeSnapshot() error {
 		return err
 	}
 	n.mu.Lock()
-	n.replica.Compact(base.Index)
 	n.snapshot = snapshotStatus{base.Index, n.cfg.Wall().UnixNano(), n.wal.Bytes()}
 	n.unlock()
 	n.log.Info("snapshot", slog.Uint64("index", base.Index), slog.Int64("bytes", size), slog.Duration("took", time.Since(begin)))

@@ -123,7 +123,7 @@ func FuzzReadSnapshot(f *testing.F) {
 		f.Fatal(err)
 	}
 	w := snapshotWriter{file: file}
-	w.begin(replica.Base{Index: 7, Term: 2, Voters: []uint64{1}})
+	w.begin(replica.Base{Index: 7, Term: 2, Members: []replica.Member{{ID: 1, Name: "c1"}}})
 	w.block([]byte("some records"))
 	w.end()
 	whole, _ := os.ReadFile(file.Name())

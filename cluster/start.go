@@ -40,7 +40,7 @@ func (n *Node) open() error {
 		return err
 	}
 	limitRuntime(n.cfg.Limit, entries)
-	base := replica.Base{Index: 1, Term: 1, Voters: []uint64{memberID}}
+	base := replica.Base{Index: 1, Term: 1, Members: []replica.Member{{ID: memberID, Name: n.cfg.Name}}}
 	n.state = newState(&n.cfg)
 	if n.cfg.Durability == Memory {
 		n.recovering(base)
@@ -48,7 +48,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.clock = newClock(n.cfg.Wall(), n.state.Stamp())
-	if err := n.replica.Start(); err != nil {
+	if err := n.replica.Start(n.clock.instant()); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -193,24 +193,13 @@ func (n *Node) replay(r wal.Record) error {
 	return nil
 }
 
-func encodeBase(base replica.Base) []byte {
-	b := le.AppendUint64(nil, base.Index)
-	b = le.AppendUint64(b, base.Term)
-	for _, v := range base.Voters {
-		b = le.AppendUint64(b, v)
-	}
-	return b
-}
+func encodeBase(base replica.Base) []byte { return base.Append(nil) }
 
 func decodeBase(b []byte) (base replica.Base) {
-	if len(b) < 16 {
+	if base, ok := replica.DecodeBase(b); ok {
 		return base
 	}
-	base.Index, base.Term = le.Uint64(b), le.Uint64(b[8:])
-	for b = b[16:]; len(b) >= 8; b = b[8:] {
-		base.Voters = append(base.Voters, le.Uint64(b))
-	}
-	return base
+	return replica.Base{}
 }
 
 // settle waits until this life of the member is known to the state, and has the configured settings applied.
@@ -220,7 +209,7 @@ func (n *Node) settle(entries uint64) error {
 	asked := false
 	for {
 		n.mu.Lock()
-		known := n.replica.Status().Incarnation != 0
+		known := n.replica.Status(n.clock.instant()).Incarnation != 0
 		same := sameConfig(n.state.Config(), want)
 		problem := n.problem
 		if known && !same && !asked {

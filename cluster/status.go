@@ -20,7 +20,7 @@ func (n *Node) Status() engine.Status {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r := n.replica.Status()
+	r := n.replica.Status(n.clock.instant())
 	s.Role = "candidate"
 	switch r.Role {
 	case raft.StateLeader:

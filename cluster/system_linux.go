@@ -34,6 +34,32 @@ func resident() uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
+// unslewed is ns of a clock that is neither set nor slewed, and stands still while the machine is suspended. mono is one that is slewed.
+func unslewed(mono int64) int64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC_RAW, &t) != nil {
+		return mono
+	}
+	return t.Nano()
+}
+
+// asleep is for how long the machine has been suspended since it was started, ns; before is what it was when last asked. The two clocks cannot be read at
+// the same time: a difference that may come of that counts for nothing.
+func asleep(before int64) int64 {
+	var first, boot, second unix.Timespec
+	for range 5 {
+		if unix.ClockGettime(unix.CLOCK_MONOTONIC, &first) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil ||
+			unix.ClockGettime(unix.CLOCK_MONOTONIC, &second) != nil {
+			return before
+		}
+		if second.Nano()-first.Nano() < 100_000 {
+			break
+		}
+	}
+	low, high := boot.Nano()-second.Nano(), boot.Nano()-first.Nano()
+	return min(max(before, low), high)
+}
+
 // writeBack starts bringing a range of a file to the disk and waits for the one before it, so that the page cache never holds much of the file and nobody
 // else's write has to wait behind it.
 func writeBack(f *os.File, offset, n int64) {

@@ -11,6 +11,10 @@ func bootID() uint64 { return 0 }
 
 func resident() uint64 { return 0 }
 
+func unslewed(mono int64) int64 { return mono }
+
+func asleep(before int64) int64 { return before }
+
 func writeBack(f *os.File, offset, n int64) {}
 
 func lockFile(f *os.File) bool {
