@@ -43,6 +43,8 @@ var rooms = []room{
 		"one member as a state machine: a simulation drives it, faster than time, from a seed"},
 	{"cluster/wal", "", "golang.org/x/sys", "net clock",
 		"records in segments on a disk; knows neither raft nor ops"},
+	{"cluster/link", "", "golang.org/x/sys", "",
+		"connections between members; knows neither raft nor ops"},
 	{"cluster", "op keyspace engine replica cluster/wal", "go.etcd.io/raft/v3 golang.org/x/sys", "",
 		"the world around a replica"},
 	{"resp", "", "", "clock random os net sync goroutines",
