@@ -1,4 +1,5 @@
-// Package cli is the verbs for people: holdfast serve, status, config, repair, version. Read Program first.
+// Package cli is the verbs for people. Read Program first; ask.go is how a running daemon is asked, status.go and group.go what it is asked for,
+// certs.go makes files, load.go gathers settings.
 //
 // A verb either calls what the wiring gave it or asks a running daemon over its admin port. The package knows
 // settings and words, and no key.
@@ -14,7 +15,7 @@ import (
 	"holdfast/config"
 )
 
-// Exit codes of Run.
+// Exit codes of Run, for every verb but status.
 const (
 	ok        = 0
 	failed    = 1 // it was tried and did not work
@@ -29,6 +30,8 @@ type Program struct {
 	Serve func(c config.Config, out io.Writer) error
 	// Repair mends the log and the snapshots in a data directory that no daemon uses, and says what it did.
 	Repair func(dir string) (string, error)
+	// Recover says what is given up when a data directory that no daemon uses becomes the beginning of a new group. Only with yes it does so.
+	Recover func(dir string, yes bool) (string, error)
 }
 
 // Run carries out a command line without the program's name, and returns the exit code. An error is a sentence on stderr.
@@ -41,7 +44,6 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2 // letters
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -49,22 +51,46 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w; '%s --help' lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(p.serve(), p.status(), p.config(), p.repair(), p.version())
-	err := root.Execute()
-	if err == nil {
+	root.AddCommand(p.serve(), p.status(), p.drain(), p.member(), p.cert(), p.config(), p.repair(), p.recover(), p.version())
+	ran, err := root.ExecuteC()
+	var code exit
+	switch {
+	case err == nil:
 		return ok
+	case errors.As(err, &code):
+		return int(code)
 	}
 	fmt.Fprintln(stderr, "holdfast:", err)
-	if errors.As(err, &usage{}) {
+	switch {
+	case ran.Name() == statusName:
+		return statusUnknown
+	case errors.As(err, &usage{}):
 		return misspoken
 	}
 	return failed
 }
 
+// exit is the exit code of a verb that has said everything.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
 // usage is an error in the command line itself.
 type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }
+
+// someArgs wants from lo to hi words, which are what.
+func someArgs(lo, hi int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < lo || len(args) > hi {
+			return usage{fmt.Errorf("'%s' wants %s", c.CommandPath(), what)}
+		}
+		return nil
+	}
+}
+
+func oneArg(what string) cobra.PositionalArgs { return someArgs(1, 1, what) }
 
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -72,6 +98,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	}
 	if c.HasAvailableSubCommands() {
 		hint := ""
+		c.SuggestionsMinimumDistance = 2 // letters
 		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 			hint = fmt.Sprintf("; did you mean %q?", near[0])
 		}
@@ -110,16 +137,15 @@ func (p Program) config() *cobra.Command {
 	c.AddCommand(&cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what is wrong with a configuration file",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage{errors.New("'holdfast config check' wants the name of one file")}
-			}
-			return nil
-		},
+		Args:  oneArg("the name of one file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			l := loader{file: args[0]}
-			if _, err := l.load(); err != nil {
+			cfg, err := l.load()
+			if err != nil {
 				return err
+			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintln(c.OutOrStdout(), "warning:", w)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is good.\n", args[0])
 			return nil

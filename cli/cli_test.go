@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +28,12 @@ func run(t *testing.T, environ []string, args ...string) (code int, stdout, stde
 				return "nothing to mend in " + dir, nil
 			}
 			return "", errors.New("no log in " + dir)
+		},
+		Recover: func(dir string, yes bool) (string, error) {
+			if yes {
+				return "began anew in " + dir, nil
+			}
+			return "would give up all behind entry 7", nil
 		},
 	}
 	var o, e bytes.Buffer
@@ -77,9 +80,29 @@ func TestWords(t *testing.T) {
 		{"serve --durability never", 1, "", "write one of always, second, memory"},
 		{"serve --config " + bad, 1, "", "bad.toml: there is no setting"},
 		{"serve --redis-listen 0.0.0.0:6379", 1, "", "which others can reach"},
-		{"status --address nonsense", 2, "", `"nonsense" is no address`},
-		{"status --address 127.0.0.1:1", 1, "", "no daemon answers at 127.0.0.1:1"},
-		{"status --address unix:/nowhere/s", 1, "", "no daemon answers at /nowhere/s"},
+		{"status --admin nonsense", 3, "", `"nonsense" is no address`},
+		{"status --admin 127.0.0.1:1", 3, "", "no daemon answers at 127.0.0.1:1"},
+		{"status --admin unix:/nowhere/s", 3, "", "no daemon answers at /nowhere/s"},
+		{"status -o xml", 3, "", `--output is "xml": write text or json`},
+		{"status --colour", 3, "", "unknown flag: --colour"},
+		{"recover", 2, "", "--data DIR"},
+		{"recover --data d", 1, "would give up all behind entry 7", "nothing was changed: say --yes"},
+		{"recover --data d --yes", 0, "began anew in d", ""},
+		{"drain --admin 127.0.0.1:1", 1, "", "no daemon answers"},
+		{"member", 0, "replace", ""},
+		{"member lisst", 2, "", `there is no command "lisst"; did you mean "list"?`},
+		{"member remove", 2, "", "wants the name of a member"},
+		{"member add", 2, "", "wants the name of the new controller"},
+		{"member add a/b", 2, "", `"a/b" is no name of a controller`},
+		{"member add c4 nowhere:x", 2, "", `"nowhere:x" is no address of a member`},
+		{"member replace c1", 2, "", "wants the names of the old and of the new"},
+		{"member replace c1 c1", 2, "", "replaces itself: just start it"},
+		{"member replace c1 c4 --wait 0", 2, "", "has to wait"},
+		{"cert", 0, "member", ""},
+		{"cert member", 2, "", "wants the name of a controller"},
+		{"cert member ca", 2, "", "what the files of the authority are called"},
+		{"cert member c1 --host a:1", 2, "", `--host "a:1" is no name or address`},
+		{"cert member c1 --dir /nowhere", 1, "", "make the authority first, with 'holdfast cert ca'"},
 	} {
 		code, stdout, stderr, _ := run(t, nil, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stdout, c.out) || !strings.Contains(stderr, c.err) || (c.code == 0) != (stderr == "") {
@@ -103,42 +126,5 @@ func TestFlagOverEnvironmentOverFile(t *testing.T) {
 	}
 	if _, _, _, c = run(t, nil, "serve", "--memcached-listen", ""); c == nil || len(c.MemcachedListen) != 0 {
 		t.Error("an empty list does not switch a protocol off")
-	}
-}
-
-func TestStatus(t *testing.T) {
-	const page = `{"name":"one","version":"9","ready":true,"quorum":true,"role":"leader","leader":"one","members":1,"applied":12,
-		"started":"2026-01-01T00:00:00Z","data":"/var/lib/holdfast","durability":"second","memory_resident_bytes":104857600,
-		"classes":{"session":{"keys":5,"bytes":4096},"cache":{"keys":0}},"keyspaces":{"db1":{"keys":5,"mortal":4}},
-		"traffic":{"ports":[{"protocol":"redis","address":"127.0.0.1:6379"}],"connections":3,"accepted":9}}`
-	answer := page
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/status" {
-			w.WriteHeader(http.StatusNotFound)
-		}
-		io.WriteString(w, answer)
-	}))
-	defer srv.Close()
-	address := srv.Listener.Addr().(*net.TCPAddr).String()
-
-	code, stdout, stderr, _ := run(t, []string{"HOLDFAST_ADMIN_LISTEN=" + address}, "status")
-	for _, want := range []string{"reads and writes", "1 member, this one is leader", "100.0 MiB of no limit", "/var/lib/holdfast, durability second",
-		"class session", "4.0 KiB", "keyspace db1", "3 connected, 9 since the start"} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("%d, no %q in\n%s%s", code, want, stdout, stderr)
-		}
-	}
-	if strings.Contains(stdout, "class cache") {
-		t.Error("shows a class without keys")
-	}
-	if code, stdout, _, _ = run(t, nil, "status", "--json", "--address", address); code != 0 || stdout != page {
-		t.Error(code, stdout)
-	}
-	answer = "<html>"
-	if code, _, stderr, _ = run(t, nil, "status", "--address", address); code != 1 || !strings.Contains(stderr, "no status") {
-		t.Error(code, stderr)
-	}
-	if code, _, stderr, _ = run(t, []string{"HOLDFAST_ADMIN_LISTEN="}, "status"); code != 1 || !strings.Contains(stderr, "admin-listen is empty") {
-		t.Error(code, stderr)
 	}
 }

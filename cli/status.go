@@ -1,37 +1,48 @@
 package cli
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"sort"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"holdfast/config"
 )
 
+const statusName = "status"
+
+// Exit codes of status: those of a monitoring plug-in.
 const (
-	askTimeout = 5 * time.Second // for the answer of a running daemon
-	maxAnswer  = 8 << 20         // bytes of it
+	statusHealthy  = 0
+	statusDegraded = 1
+	statusNoQuorum = 2
+	statusUnknown  = 3
 )
+
+// verdicts gives the daemon's word for the group its code and its headline.
+var verdicts = map[string]struct {
+	code     int
+	headline string
+}{
+	"healthy":   {statusHealthy, "HEALTHY"},
+	"degraded":  {statusDegraded, "DEGRADED"},
+	"no quorum": {statusNoQuorum, "NO QUORUM"},
+}
+
+const learner = "learner"
 
 // report is what status shows of the daemon's /status.
 type report struct {
-	Name, Version, Role, Leader, Data, Durability, Problem string
-	Ready, Quorum                                          bool
-	Members                                                int
-	Missing                                                []string
-	Started                                                time.Time
-	Term, Applied, Ops, Expired, Evicted, Refused          uint64
+	Name, Version, Role, Leader, Data, Durability, Problem, Verdict, Why string
+	Ready, Quorum, Draining                                              bool
+	Members                                                              int
+	Missing                                                              []string
+	Started                                                              time.Time
+	Term, Commit, Visible, Applied, Ops, Expired, Evicted, Refused       uint64
 
+	CanLose  int        `json:"can_lose"`
+	LeaseMs  *float64   `json:"lease_ms"` // null: without an end
 	LogBytes int64      `json:"log_bytes"`
 	FsyncMs  float64    `json:"slowest_fsync_ms"`
 	SnapTime *time.Time `json:"snapshot_time"`
@@ -50,99 +61,73 @@ type report struct {
 		Connections                int
 		Accepted, Refused, Dropped uint64
 	}
+	Peers     []peer
+	Elections []struct {
+		At            time.Time
+		Term          uint64
+		Leader, Cause string
+		TookMs        float64 `json:"took_ms"`
+	}
+}
+
+// peer is a member.
+type peer struct {
+	Name, Address, Role string
+	Leader, Self, Up    bool
+	InRoster            bool    `json:"in_roster"`
+	LeaseMs             float64 `json:"lease_ms"`
+	Match, Lag          uint64
+	RoundTripMs         float64 `json:"round_trip_ms"`
+	OffsetMs            float64 `json:"clock_offset_ms"`
+	FsyncMs             float64 `json:"slowest_fsync_ms"`
+	Level               uint32
 }
 
 func (p Program) status() *cobra.Command {
-	var address string
-	var raw bool
 	c := &cobra.Command{
-		Use:   "status",
-		Short: "Ask a running daemon how it is",
-		Args:  noArgs,
+		Use:   statusName,
+		Short: "Ask a running daemon how it and its group are",
+		Long: "Asks a running daemon how it and its group are. The exit code is that of a monitoring plug-in: 0 HEALTHY, 1 DEGRADED (writes go on, but\n" +
+			"a controller is missing or no more may be lost), 2 NO QUORUM (no writes), 3 nobody could be asked.",
+		Args: noArgs,
 	}
-	c.Flags().StringVar(&address, "address", "", "admin address of the daemon (default: admin-listen of the configuration)")
-	c.Flags().BoolVar(&raw, "json", false, "print it as JSON")
-	l := &loader{environ: p.Environ}
-	p.fileFlag(c, l)
+	format := formatFlag(c)
+	d := p.daemonFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		at, err := l.admin(address)
+		if err := format.check(); err != nil {
+			return err
+		}
+		r, body, err := d.report()
 		if err != nil {
 			return err
 		}
-		body, err := ask(at, "/status")
-		if err != nil {
-			return err
+		v, known := verdicts[r.Verdict]
+		if !known {
+			return fmt.Errorf("the daemon's verdict on its group is %.40q, which this version does not know", r.Verdict)
 		}
-		if raw {
+		if format.json() {
 			_, err = c.OutOrStdout().Write(body)
-			return err
+		} else {
+			err = r.write(c.OutOrStdout(), time.Now())
 		}
-		var r report
-		if err := json.Unmarshal(body, &r); err != nil {
-			return fmt.Errorf("%s answered something that is no status: %w", at.Address, err)
+		if err == nil && v.code != statusHealthy {
+			err = exit(v.code)
 		}
-		return r.write(c.OutOrStdout(), time.Now())
+		return err
 	}
 	return c
 }
 
-// admin finds where the daemon's admin port is: as said, or as configured.
-func (l *loader) admin(said string) (config.Listener, error) {
-	if said != "" {
-		at, err := config.ParseListener(said)
-		if err != nil {
-			return at, usage{fmt.Errorf("--address: %w", err)}
-		}
-		return at, nil
-	}
-	c, err := l.load()
-	if err != nil {
-		return config.Listener{}, err
-	}
-	all := c.Admin()
-	if len(all) == 0 {
-		return config.Listener{}, errors.New("setting admin-listen is empty: say where the daemon is with --address")
-	}
-	return all[0], nil
-}
-
-// ask gets a page of a daemon's admin port.
-func ask(at config.Listener, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
-		},
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://holdfast"+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("no daemon answers at %s (%w): is 'holdfast serve' running there?", at.Address, errors.Unwrap(err))
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("it answered %s", res.Status)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking %s for %s: %w", at.Address, path, err)
-	}
-	return body, nil
-}
-
 // write prints r as a table; now is for the ages.
 func (r *report) write(out io.Writer, now time.Time) error {
+	fmt.Fprintln(out, r.headline())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 
 	line("controller", "%s, holdfast %s, up %s", r.Name, r.Version, ago(now, r.Started))
 	line("serves", "%s", r.serves())
-	line("group", "%d member%s, this one is %s, leader %s, term %d, entry %d", r.Members, plural(r.Members), r.Role, or(r.Leader, "unknown"), r.Term, r.Applied)
+	line("group", "%d member%s, this one is %s, leader %s, term %d", r.Members, plural(r.Members), or(r.Role, "loading"), or(r.Leader, "unknown"), r.Term)
+	line("log", "committed %d, visible %d, applied %d", r.Commit, r.Visible, r.Applied)
 	line("ops", "%d applied, %d keys expired, %d evicted, %d writes refused", r.Ops, r.Expired, r.Evicted, r.Refused)
 	line("memory", "%s of %s; keys take %s of %s", bytes(r.Resident), limit(r.Limit), bytes(r.Used), limit(r.Budget))
 	line("data", "%s, durability %s, log %s, slowest fsync %.1f ms", or(r.Data, "nothing on disk"), r.Durability, bytes(uint64(max(r.LogBytes, 0))), r.FsyncMs)
@@ -165,19 +150,159 @@ func (r *report) write(out io.Writer, now time.Time) error {
 		line(port.Protocol, "%s%s", port.Address, tls)
 	}
 	line("clients", "%d connected, %d since the start, %d refused, %d dropped", r.Traffic.Connections, r.Traffic.Accepted, r.Traffic.Refused, r.Traffic.Dropped)
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(r.Peers) > 0 {
+		fmt.Fprintln(out)
+		if err := r.writeMembers(out); err != nil {
+			return err
+		}
+	}
+	return r.writeElections(out)
+}
+
+// headline is the verdict: what an operator reads first, perhaps alone.
+func (r *report) headline() string {
+	text := verdicts[r.Verdict].headline
+	switch {
+	case !r.Ready, !r.Quorum:
+	case len(r.Peers) < 2:
+		text += ", a group of one"
+	default:
+		text += fmt.Sprintf(", can lose %d more", r.CanLose)
+	}
+	if r.Why != "" {
+		text += ": " + r.Why
+	}
+	if r.Draining {
+		text += "; this controller is drained, or is being"
+	}
+	return text
 }
 
 func (r *report) serves() string {
 	switch {
 	case !r.Ready:
-		return "nothing yet: the state is being loaded"
-	case !r.Quorum && r.Problem != "":
-		return "no writes: " + r.Problem
+		return "nothing yet: " + r.Why
 	case !r.Quorum:
-		return "no writes: no quorum, missing: " + or(strings.Join(r.Missing, ", "), "nobody")
+		return "no writes: " + r.Why
+	case r.LeaseMs == nil:
+		return "reads and writes"
+	case *r.LeaseMs > 0:
+		return fmt.Sprintf("reads and writes, reads from its own memory (lease: %.0f ms more)", *r.LeaseMs)
 	}
-	return "reads and writes"
+	return "reads and writes, reads by a round to the leader (no lease)"
+}
+
+// writeMembers prints the table of members, a star before the leader.
+func (r *report) writeMembers(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, " \tmember\taddress\trole\treads\tlog\tround trip\tfsync\tclock\tlevel")
+	for i := range r.Peers {
+		p := &r.Peers[i]
+		mark, name := " ", p.Name
+		if p.Leader {
+			mark = "*"
+		}
+		if p.Self {
+			name += " (this one)"
+		}
+		if !p.Up {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s, does not answer\t%s\n", mark, name, p.Address, p.Role, p.reads())
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", mark, name, p.Address, p.Role, p.reads(), p.log(),
+			measured(p.RoundTripMs, "%.2f ms"), measured(p.FsyncMs, "%.1f ms"), measured(p.OffsetMs, "%+.1f ms"), p.Level)
+	}
+	return w.Flush()
+}
+
+// reads says how the member answers reads, or when what it was granted for that ends.
+func (p *peer) reads() string {
+	switch {
+	case p.InRoster && p.LeaseMs > 0:
+		return fmt.Sprintf("lease, %.0f ms", p.LeaseMs)
+	case p.InRoster:
+		return "lease"
+	case p.LeaseMs > 0:
+		return fmt.Sprintf("ends in %.0f ms", p.LeaseMs)
+	}
+	return "by leader"
+}
+
+// log says which entry it has, and how far behind that is.
+func (p *peer) log() string {
+	if p.Lag > 0 {
+		return fmt.Sprintf("%d, %d behind", p.Match, p.Lag)
+	}
+	if p.Match == 0 {
+		return "-"
+	}
+	return fmt.Sprint(p.Match)
+}
+
+// measured writes a figure, or a dash for one that is not known.
+func measured(v float64, format string) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func (r *report) writeElections(out io.Writer) error {
+	if len(r.Elections) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "election\tterm\tleader\tcause\twithout leader")
+	for _, e := range r.Elections {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.0f ms\n", e.At.Format(time.DateTime), e.Term, or(e.Leader, "unknown"), or(e.Cause, "unknown"), e.TookMs)
+	}
+	return w.Flush()
+}
+
+func (r *report) peer(name string) *peer {
+	for i := range r.Peers {
+		if r.Peers[i].Name == name {
+			return &r.Peers[i]
+		}
+	}
+	return nil
+}
+
+func (r *report) names() (all []string) {
+	for i := range r.Peers {
+		all = append(all, r.Peers[i].Name)
+	}
+	return all
+}
+
+// addresses are where a new member finds the group.
+func (r *report) addresses() (all []string) {
+	for i := range r.Peers {
+		all = append(all, r.Peers[i].Address)
+	}
+	return all
+}
+
+// format is the flag -o.
+type format struct{ name string }
+
+func formatFlag(c *cobra.Command) *format {
+	f := new(format)
+	c.Flags().StringVarP(&f.name, "output", "o", "text", "text or json")
+	return f
+}
+
+func (f *format) json() bool { return f.name == "json" }
+
+func (f *format) check() error {
+	if f.name != "text" && f.name != "json" {
+		return usage{fmt.Errorf("--output is %.40q: write text or json", f.name)}
+	}
+	return nil
 }
 
 func sorted[V any](m map[string]V) []string {

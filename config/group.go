@@ -98,7 +98,7 @@ func (c *Config) peers(p *problems) []Peer {
 	names, addresses := map[string]bool{}, map[string]string{}
 	for _, text := range c.Members {
 		name, at, ok := strings.Cut(text, "=")
-		if !ok || !isName(name) {
+		if !ok || !IsName(name) {
 			p.addf("setting members has %q: write name=host:port, or name=host for port %d", text, PeerPort)
 			continue
 		}

@@ -90,7 +90,7 @@ func (s Setting) inRange(p *problems, zero, below, above bool) {
 }
 
 func (c *Config) checkNames(p *problems) {
-	if c.Name != "" && !isName(c.Name) {
+	if c.Name != "" && !IsName(c.Name) {
 		p.addf("setting name is %q: use up to %d letters, digits, dots, dashes and underscores", c.Name, MaxName)
 	}
 	if c.Data == "" {
@@ -111,13 +111,14 @@ func (c *Config) checkNames(p *problems) {
 
 func checkAll(p *problems, key string, names []string) {
 	for _, n := range names {
-		if !isName(n) {
+		if !IsName(n) {
 			p.addf("setting %s has %q: use up to %d letters, digits, dots, dashes and underscores", key, n, MaxName)
 		}
 	}
 }
 
-func isName(s string) bool {
+// IsName says whether a controller, a user or a master of Sentinel may be called s.
+func IsName(s string) bool {
 	for _, r := range s {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':

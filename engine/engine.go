@@ -76,7 +76,7 @@ type Status struct {
 	Resident uint64 // bytes that the process has of the machine
 	Memory   keyspace.Memory
 
-	Peers     []Peer            // all members, this one among them; empty for a group of one
+	Peers     []Peer            // all members, this one among them; empty where no other can join
 	Elections []Election        // the last of them that this daemon has seen, the oldest first
 	Causes    map[string]uint64 // how many it has seen since its start, by Cause
 }

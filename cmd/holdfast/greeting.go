@@ -42,7 +42,7 @@ func (d *process) greet(out io.Writer) {
 		fmt.Fprintf(out, "  printf 'version\\r\\nquit\\r\\n' | nc %s %d\n", host, port)
 	}
 	for _, o := range only(d.listeners, adminPort)[:min(1, len(c.AdminListen))] {
-		fmt.Fprintf(out, "  %s status --address %s\n", os.Args[0], o.where())
+		fmt.Fprintf(out, "  %s status --admin %s\n", os.Args[0], o.where())
 	}
 	fmt.Fprintln(out, "stop with Ctrl-C or SIGTERM")
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"runtime/debug"
 
@@ -21,6 +22,7 @@ func main() {
 		Environ: os.Environ(),
 		Serve:   serve,
 		Repair:  cluster.Repair,
+		Recover: func(string, bool) (string, error) { return "", errors.New("a group of one has no majority to lose") },
 	}
 	os.Exit(p.Run(os.Args[1:], os.Stdout, os.Stderr))
 }

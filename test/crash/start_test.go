@@ -32,7 +32,7 @@ func TestStartAndStop(t *testing.T) {
 	if got := m.ask(t, "set k 7 100 1\r\nv"); got != "STORED" {
 		t.Error(got)
 	}
-	out, err := exec.Command(binary, "status", "--address", d.admin).CombinedOutput()
+	out, err := exec.Command(binary, "status", "--admin", d.admin).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "reads and writes") || !strings.Contains(string(out), "keyspace memcached") {
 		t.Errorf("%v\n%s", err, out)
 	}
