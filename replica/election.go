@@ -56,7 +56,7 @@ func (r *Replica) elect(now Instant) {
 	if r.leader != 0 && r.leader != r.id && now.Mono-r.heard >= r.cfg.Promise {
 		r.silent(fmt.Sprintf("no heartbeat of %s for %d ms", r.name(r.leader), r.cfg.Promise/1e6))
 	}
-	if m := find(r.members, r.id); m == nil || m.Learner || r.leader != 0 || now.Mono < r.promise.end() || now.Mono < r.electAt {
+	if m := find(r.members, r.id); m == nil || m.Learner || r.leader != 0 || now.Mono < r.promised() || now.Mono < r.electAt {
 		return
 	}
 	r.electAt = now.Mono + retryFirst + r.turn(0) + r.random(retryFirst)

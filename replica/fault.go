@@ -14,7 +14,7 @@ const (
 	FaultGrantBeforeNoop                      // leases are granted before the first entry of the term is visible
 	FaultOldGrant                             // the newest grant that came tells what must be applied, not the highest
 	FaultGiveBack                             // a lease that was given back may come back with a late grant
-	FaultRosterEarly                          // the roster is left when the grant was sent for, not drift later
+	FaultRosterEarly                          // the roster is left in the middle of a grant
 	FaultNoticePastCommit                     // what the leader calls visible is applied without a look at the own commit
 	FaultChangeGated                          // changes of the membership wait until they are visible
 	FaultNewNumber                            // a batch that is sent again gets a new number

@@ -202,11 +202,15 @@ func (r *Replica) ack(m *Message, now Instant) {
 // grant gives a lease that ends no later than the own authority. The roster comes first, then what is visible, then the message.
 func (r *Replica) grant(p *peer, ask uint64) {
 	d := min(r.cfg.Lease, r.authority()-r.mono)
-	if d < grantLeast || r.ended || r.readableIndex() == 0 || p.leaving != 0 && r.mono-p.leaving < 2*r.cfg.Promise {
+	if d < grantLeast || r.ended || r.readableIndex() == 0 && r.cfg.Fault != FaultGrantBeforeNoop || p.leaving != 0 && r.mono-p.leaving < 2*r.cfg.Promise {
 		return
 	}
 	p.ask = ask
-	p.ends = max(p.ends, r.mono+d*100/(100-r.cfg.Drift))
+	if r.cfg.Fault == FaultRosterEarly {
+		p.ends = r.mono + d/2
+	} else {
+		p.ends = max(p.ends, r.mono+d*100/(100-r.cfg.Drift))
+	}
 	r.out = append(r.out, Message{Kind: Grant, To: p.id, Term: r.term, Ask: ask, Life: p.life, For: d, Index: r.visible()})
 }
 
@@ -214,8 +218,14 @@ func (r *Replica) grant(p *peer, ask uint64) {
 func (r *Replica) granted(m *Message) {
 	l := &r.lease
 	at, ok := l.asks.when(m.Ask)
-	if !ok || m.Life != r.cfg.Nonce || m.Ask <= l.void || m.Term < l.term {
+	if !ok || m.Life != r.cfg.Nonce || m.Ask <= l.void && r.cfg.Fault != FaultGiveBack || m.Term < l.term {
 		return
+	}
+	if r.cfg.Fault == FaultLeaseFromReceipt {
+		at = r.mono
+	}
+	if r.cfg.Fault == FaultOldGrant {
+		l.index = 0
 	}
 	if m.Term > l.term {
 		l.term, l.until, l.index = m.Term, 0, 0
@@ -353,7 +363,15 @@ func (r *Replica) noteProgress(id uint64, _ raft.ProgressType, pr tracker.Progre
 	}
 }
 
+// promised is until when this member helps nobody to lead.
+func (r *Replica) promised() int64 {
+	if r.cfg.Fault == FaultNoPromise {
+		return 0
+	}
+	return r.promise.end()
+}
+
 // drops says whether a message would have this member help somebody to lead against its promise.
 func (r *Replica) drops(t pb.MessageType) bool {
-	return (t == pb.MsgVote || t == pb.MsgPreVote || t == pb.MsgTimeoutNow) && r.mono < r.promise.end()
+	return (t == pb.MsgVote || t == pb.MsgPreVote || t == pb.MsgTimeoutNow) && r.mono < r.promised()
 }

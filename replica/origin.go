@@ -88,6 +88,9 @@ func (r *Replica) resend() {
 		return
 	}
 	for i := 0; i < len(o.waiting) && !o.later; i++ {
+		if r.cfg.Fault == FaultNewNumber {
+			o.waiting[i].seq = 0
+		}
 		r.send(o.waiting[i])
 	}
 }
@@ -165,6 +168,9 @@ func (r *Replica) restored() {
 	if incarnation != o.incarnation { // a second Hello is covered, and with it how far the first incarnation came
 		lost = func(b *Batch) bool { return b.sent }
 		o.incarnation = 0
+	}
+	if r.cfg.Fault == FaultResendAfterSnapshot {
+		lost = func(b *Batch) bool { b.seq = 0; return false }
 	}
 	kept := o.waiting[:0]
 	for _, b := range o.waiting {

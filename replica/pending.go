@@ -28,7 +28,7 @@ func (r *Replica) Pending(rd op.Read) (index uint64, stamp int64) {
 	}
 	index = p.all
 	eachKey(rd, func(k op.Key) { index = max(index, p.slots[slot(k)]) })
-	if index <= r.applied {
+	if index <= r.applied || r.cfg.Fault == FaultNoPending || r.cfg.Fault == FaultPendingToVisible && index <= min(r.commit, r.noticed) {
 		index = 0
 	}
 	return index, p.stamp

@@ -90,35 +90,35 @@ type ReadIndex struct{ ID, Index uint64 }
 type Replica struct {
 	Fsync int64 // the slowest fsync of late, ns, which the others are told
 
-	id        uint64
-	cfg       Config
-	state     *keyspace.State
-	raft      *raft.RawNode // nil while recovering
-	log       tail
-	term      uint64
-	leader    uint64 // 0 if unknown
-	role      raft.StateType
-	commit    uint64 // as raft said
-	applied   uint64 // what the state contains
-	noticed   uint64 // the newest index that a leader called visible
-	told      uint64 // the newest index that this leader called visible; 0: say it again
-	seen      uint64 // the newest index that was visible here
-	floor     uint64 // what all members have
-	begun     uint64 // while recovering: where the log last began anew
-	level     uint32 // what all members know
-	mono      int64  // the newest time of the own clocks
-	wall      int64
-	stamp     int64 // the newest stamp that this member proposed or applied
-	stampAt   int64 // own Mono then
-	ticks     int64
-	draining  bool
-	seed      uint64
-	origin    origin
-	pending   pending
-	out       []Message
-	snapshots []uint64
-	scratch   []byte
-	visit     func(uint64, raft.ProgressType, tracker.Progress)
+	id       uint64
+	cfg      Config
+	state    *keyspace.State
+	raft     *raft.RawNode // nil while recovering
+	log      tail
+	term     uint64
+	leader   uint64 // 0 if unknown
+	role     raft.StateType
+	commit   uint64 // as raft said
+	applied  uint64 // what the state contains
+	noticed  uint64 // the newest index that a leader called visible
+	told     uint64 // the newest index that this leader called visible; 0: say it again
+	seen     uint64 // the newest index that was visible here
+	floor    uint64 // what all members have
+	begun    uint64 // while recovering: where the log last began anew
+	level    uint32 // what all members know
+	mono     int64  // the newest time of the own clocks
+	wall     int64
+	stamp    int64 // the newest stamp that this member proposed or applied
+	stampAt  int64 // own Mono then
+	ticks    int64
+	draining bool
+	seed     uint64
+	origin   origin
+	pending  pending
+	out      []Message
+	gated    []*pb.Message // with FaultChangeGated
+	scratch  []byte
+	visit    func(uint64, raft.ProgressType, tracker.Progress)
 
 	// Membership: as of what is committed, and as of what is applied.
 	members []Member
@@ -220,7 +220,7 @@ func (r *Replica) Start(now Instant) error {
 	if r.cfg.Fault != FaultVoteAtStart {
 		r.promise.older = now.Mono + 2*r.cfg.Promise // an earlier life may have promised
 	}
-	r.electAt = r.promise.end() + r.turn(0)
+	r.electAt = max(now.Mono, r.promise.end()) + r.turn(0)
 	r.mark(nil, true)
 	return nil
 }
@@ -334,6 +334,7 @@ func (r *Replica) propose(e keyspace.Entry) {
 // Ready gives out what must be done, and whether there is anything. In a group of more than one it changes what Pending looks at.
 func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
 	r.at(now)
+	r.say(&eff) // first, since a release must come before the message that it makes way for
 	if r.raft.HasReady() {
 		any = true
 		r.ready(&eff, now)
@@ -343,16 +344,18 @@ func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
 		r.resend()
 	}
 	r.notice()
-	if len(r.out) > 0 {
-		any = true
-		for i := range r.out {
-			r.out[i].From = r.id
-		}
-		eff.Messages = append(eff.Messages, r.out...)
-		clear(r.out)
-		r.out = r.out[:0]
+	r.say(&eff)
+	return eff, any || len(eff.Messages) > 0
+}
+
+// say gives out what this member has to say besides raft.
+func (r *Replica) say(eff *Effects) {
+	for i := range r.out {
+		r.out[i].From = r.id
 	}
-	return eff, any
+	eff.Messages = append(eff.Messages, r.out...)
+	clear(r.out)
+	r.out = r.out[:0]
 }
 
 // ready sorts what raft wants done.
@@ -477,10 +480,21 @@ func (r *Replica) Stored(a Append, now Instant) {
 // committed takes notice of entries that are committed. Raft is told at once that they are applied: only the state is gated.
 func (r *Replica) committed(m *pb.Message) {
 	for _, e := range m.Entries {
+		r.commit = max(r.commit, e.GetIndex())
+	}
+	if r.cfg.Fault == FaultChangeGated && r.applied < r.commit {
+		r.gated = append(r.gated, m)
+		return
+	}
+	r.accept(m)
+}
+
+// accept tells raft that entries are applied.
+func (r *Replica) accept(m *pb.Message) {
+	for _, e := range m.Entries {
 		if e.GetType() != pb.EntryNormal {
 			r.change(e)
 		}
-		r.commit = max(r.commit, e.GetIndex())
 	}
 	for _, resp := range m.Responses {
 		_ = r.raft.Step(resp)
@@ -501,13 +515,17 @@ func (r *Replica) Commit() uint64 { return r.commit }
 func (r *Replica) visible() uint64 {
 	v := r.commit
 	switch {
+	case r.cfg.Fault == FaultGateAtCommit:
 	case r.leading():
 		for i := range r.peers {
 			if p := &r.peers[i]; r.inRoster(p) {
 				v = min(v, p.match)
 			}
 		}
-	case !r.alone():
+	case r.alone():
+	case r.cfg.Fault == FaultNoticePastCommit:
+		v = min(r.noticed, r.log.last())
+	default:
 		v = min(v, r.noticed)
 	}
 	r.seen = max(r.seen, v)
@@ -566,6 +584,10 @@ func (r *Replica) Apply(limit int, now Instant) (more bool) {
 		limit -= 1 + r.applyNext()
 	}
 	r.compact()
+	for len(r.gated) > 0 && r.gated[0].Entries[len(r.gated[0].Entries)-1].GetIndex() <= r.applied {
+		r.accept(r.gated[0])
+		r.gated = r.gated[1:]
+	}
 	return r.applied < v
 }
 

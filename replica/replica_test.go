@@ -48,6 +48,9 @@ type world struct {
 	wrote func(r *Replica, a Append)
 }
 
+// maxID is above every ID in these tests.
+const maxID = 10
+
 func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, now: Instant{Wall: 1e18, Mono: 1}, r: map[uint64]*Replica{}, cut: map[uint64]bool{}}
 	base := Base{Index: 1, Term: 1}
@@ -67,7 +70,10 @@ func newWorld(t *testing.T, n int) *world {
 func (w *world) settle() {
 	for busy := true; busy; {
 		busy = false
-		for id := uint64(1); id <= uint64(len(w.r)); id++ {
+		for id := range uint64(maxID) {
+			if w.r[id] == nil {
+				continue
+			}
 			r := w.r[id]
 			for {
 				eff, any := r.Ready(w.now)
@@ -82,6 +88,9 @@ func (w *world) settle() {
 					r.Stored(eff.Append, w.now)
 				}
 				w.mail = append(w.mail, eff.Messages...)
+				for _, to := range eff.Snapshots {
+					w.stream(r, to)
+				}
 				for r.Apply(1, w.now) {
 				}
 			}
@@ -89,7 +98,7 @@ func (w *world) settle() {
 		mail := w.mail
 		w.mail = nil
 		for _, m := range mail {
-			if !w.cut[m.From] && !w.cut[m.To] && (w.lose == nil || !w.lose(m)) {
+			if w.r[m.To] != nil && !w.cut[m.From] && !w.cut[m.To] && (w.lose == nil || !w.lose(m)) {
 				busy = true
 				w.r[m.To].Step(m, w.now)
 			}
@@ -97,10 +106,31 @@ func (w *world) settle() {
 	}
 }
 
+// stream brings a snapshot of r to a member.
+func (w *world) stream(r *Replica, to uint64) {
+	base, ok := r.SnapshotBase(to)
+	if ok = ok && w.r[to] != nil && !w.cut[to] && !w.cut[r.id]; ok && w.r[to].Newer(base) {
+		state := keyspace.New(nil, nil)
+		from := r.state.BeginSnapshot()
+		for done := false; !done; {
+			var b []byte
+			b, done = from.Next(nil, 1<<20)
+			if _, err := state.Load(b); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		w.r[to].Restore(base, state, r.id, w.now)
+	}
+	r.ReportSnapshot(to, ok)
+}
+
 func (w *world) tick() {
 	w.now.Wall += 10e6
 	w.now.Mono += 10e6
-	for id := uint64(1); id <= uint64(len(w.r)); id++ {
+	for id := range uint64(maxID) {
+		if w.r[id] == nil {
+			continue
+		}
 		w.r[id].Tick(w.now)
 	}
 	w.settle()
