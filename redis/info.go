@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"holdfast/engine"
@@ -199,12 +200,40 @@ func infoHoldfast(i *infoText) {
 	i.line("holdfast_quorum", b2i(st.Quorum))
 	i.line("holdfast_term", st.Term)
 	i.line("holdfast_commit", st.Commit)
+	i.line("holdfast_visible", st.Visible)
 	i.line("holdfast_applied", st.Applied)
+	i.line("holdfast_can_lose", st.CanLose)
+	i.line("holdfast_draining", b2i(st.Draining))
+	i.line("holdfast_lease_ms", leaseLeft(st.Lease))
+	i.line("holdfast_roster", roster(st.Peers))
+	for n, p := range st.Peers {
+		i.line(fmt.Sprintf("holdfast_member%d", n), fmt.Sprintf("name=%s,address=%s,role=%s,up=%d,lag=%d,offset_ms=%.1f",
+			p.Name, p.Addr, p.Role, b2i(p.Up || p.Self), p.Lag, float64(p.ClockOffset)/1e6))
+	}
 	i.line("holdfast_durability", st.Durable)
 	i.line("holdfast_refused_writes", st.Memory.Refused)
 	for c, stat := range st.Memory.Class {
 		i.line("holdfast_class_"+op.Class(c).String(), fmt.Sprintf("keys=%d,bytes=%d", stat.Keys, stat.Bytes))
 	}
+}
+
+// leaseLeft is in ms, -1 without an end, as TTL has it.
+func leaseLeft(ns int64) int64 {
+	if ns == math.MaxInt64 {
+		return -1
+	}
+	return ns / 1e6
+}
+
+// roster names the members that answer reads from their own memory.
+func roster(peers []engine.Peer) string {
+	var names []string
+	for i := range peers {
+		if peers[i].InRoster {
+			names = append(names, peers[i].Name)
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 func b2i(b bool) int {
