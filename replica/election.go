@@ -53,10 +53,11 @@ func (r *Replica) turn(leader uint64) int64 {
 
 // elect forgets a leader that is silent, and campaigns if it is time. Called every tick of a member that does not lead.
 func (r *Replica) elect(now Instant) {
-	if r.leader != 0 && r.leader != r.id && now.Mono-r.heard >= r.cfg.Promise {
+	lost := r.leader != r.id && now.Mono-r.heard >= r.cfg.Promise
+	if r.leader != 0 && lost {
 		r.silent(fmt.Sprintf("no heartbeat of %s for %d ms", r.name(r.leader), r.cfg.Promise/1e6))
 	}
-	if m := find(r.members, r.id); m == nil || m.Learner || r.leader != 0 || now.Mono < r.promised() || now.Mono < r.electAt {
+	if m := find(r.members, r.id); m == nil || m.Learner || r.leader != 0 && !lost || now.Mono < r.promised() || now.Mono < r.electAt {
 		return
 	}
 	r.electAt = now.Mono + retryFirst + r.turn(0) + r.random(retryFirst)
@@ -183,7 +184,7 @@ func (r *Replica) handOn(now Instant) {
 		if r.inRoster(p) {
 			return
 		}
-		if p.voter && r.mono-p.heard < r.cfg.Promise && (best == nil || p.match > best.match) {
+		if p.voter && !p.draining && r.mono-p.heard < r.cfg.Promise && (best == nil || p.match > best.match) {
 			best = p
 		}
 	}

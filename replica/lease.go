@@ -102,6 +102,7 @@ type peer struct {
 	applied   uint64
 	fsync     int64
 	known     uint32 // its Level
+	draining  bool
 }
 
 const (
@@ -163,7 +164,7 @@ func (r *Replica) heartbeat(m *Message, now Instant) {
 	r.electAt = now.Mono + max(m.For, r.cfg.Promise) + r.turn(m.From)
 	a := Message{
 		Kind: Ack, To: m.From, Term: m.Raft.GetTerm(), Beat: m.Beat, Void: r.lease.void, Life: r.cfg.Nonce,
-		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync,
+		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Draining: r.draining,
 	}
 	if r.cfg.Leases && !r.draining {
 		a.Ask = r.lease.asks.next(now)
@@ -177,7 +178,7 @@ func (r *Replica) ack(m *Message, now Instant) {
 	if p == nil || !r.leading() || m.Term != r.term {
 		return
 	}
-	p.heard, p.applied, p.fsync, p.known = now.Mono, m.Index, m.Fsync, m.Level
+	p.heard, p.applied, p.fsync, p.known, p.draining = now.Mono, m.Index, m.Fsync, m.Level, m.Draining
 	if p.life != m.Life {
 		p.life, p.ask, p.void = m.Life, 0, 0
 	}
@@ -202,7 +203,7 @@ func (r *Replica) ack(m *Message, now Instant) {
 // grant gives a lease that ends no later than the own authority. The roster comes first, then what is visible, then the message.
 func (r *Replica) grant(p *peer, ask uint64) {
 	d := min(r.cfg.Lease, r.authority()-r.mono)
-	if d < grantLeast || r.ended || r.readableIndex() == 0 && r.cfg.Fault != FaultGrantBeforeNoop || p.leaving != 0 && r.mono-p.leaving < 2*r.cfg.Promise {
+	if d < grantLeast || r.ended || r.leaves(p) || r.readableIndex() == 0 && r.cfg.Fault != FaultGrantBeforeNoop {
 		return
 	}
 	p.ask = ask
@@ -212,6 +213,11 @@ func (r *Replica) grant(p *peer, ask uint64) {
 		p.ends = max(p.ends, r.mono+d*100/(100-r.cfg.Drift))
 	}
 	r.out = append(r.out, Message{Kind: Grant, To: p.id, Term: r.term, Ask: ask, Life: p.life, For: d, Index: r.visible()})
+}
+
+// leaves says whether p is about to be removed: then it must hold no lease until that is committed, or given up.
+func (r *Replica) leaves(p *peer) bool {
+	return p.leaving != 0 && (r.mono-p.leaving < wishLasts || r.changes.index > r.commit)
 }
 
 // granted takes a grant, counted from when the question was asked.
@@ -238,7 +244,7 @@ func (r *Replica) giveBack() {
 	l := &r.lease
 	l.until, l.void = 0, l.asks.last
 	if r.leader != 0 && r.leader != r.id {
-		r.out = append(r.out, Message{Kind: Ack, To: r.leader, Term: r.term, Void: l.void, Life: r.cfg.Nonce, Level: r.cfg.Level, Index: r.applied, Wall: r.wall})
+		r.out = append(r.out, Message{Kind: Ack, To: r.leader, Term: r.term, Void: l.void, Life: r.cfg.Nonce, Level: r.cfg.Level, Index: r.applied, Wall: r.wall, Draining: r.draining})
 	}
 }
 

@@ -54,7 +54,7 @@ func TestMessagesOfOtherVersions(t *testing.T) {
 	for v := range byte(15) {
 		more = append(more, v)
 	}
-	if m, err := DecodeMessage(more); err != nil || m.To != 1 || m.Level != 12 {
+	if m, err := DecodeMessage(more); err != nil || m.To != 1 || m.Level != 12 || !m.Draining {
 		t.Errorf("numbers that are not known yet: %+v, %v", m, err)
 	}
 	if m, err := DecodeMessage([]byte{byte(Grant), 2, 5, 6}); err != nil || m.From != 5 || m.To != 6 || m.Term != 0 {
