@@ -3,6 +3,7 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 FUZZTIME ?= 20s
+MINUTES ?= 5
 # The version of the analyser is pinned here: it is a tool of the tests, not a part of the daemon.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -16,6 +17,9 @@ run: build ## build the daemon and serve Redis on 6379, memcached on 11211, heal
 
 build: ## build bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/holdfast ./cmd/holdfast
+
+demo: build ## show in a minute what clients see while members of a group of three die, on 127.0.0.1 to 127.0.0.3
+	@$(GO) run ./test/demo -holdfast bin/holdfast
 
 test: packages lint test-go ## install what the tests need (Debian packages, as root) and run them all
 
@@ -34,6 +38,9 @@ test-go: ## the Go tests, with the race detector; the client and crash tests are
 test-clients: build ## the real clients alone, in Python, on the built binary
 	HOLDFAST_BIN=$(CURDIR)/bin/holdfast /usr/bin/python3 test/clients/run
 
+chaos: build ## disturb a group of three for MINUTES (5) under load (root: links and disks too); writes docs/chaos.md
+	$(GO) run ./test/chaos -holdfast bin/holdfast -minutes $(MINUTES) -o docs/chaos.md
+
 fuzz: ## every fuzz target, FUZZTIME (20s) each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
@@ -51,4 +58,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin
 
-.PHONY: help run build test packages lint test-go test-clients fuzz bench docs clean
+.PHONY: help run build demo test packages lint test-go test-clients chaos fuzz bench docs clean

@@ -69,6 +69,14 @@ var rooms = []room{
 		"the load generator"},
 	{"bench", "bench/load", "golang.org/x/sys", "",
 		"measures the built binary beside its peers"},
+	{"test/group", "", "golang.org/x/sys", "",
+		"runs the built binary and disturbs it, by what an operating system can do"},
+	{"test/witness", "", "github.com/anishathalye/porcupine", "os",
+		"clients that only know what they were told"},
+	{"test/chaos", "test/group test/witness", "golang.org/x/sys", "",
+		"who is hurt when, and the report"},
+	{"test/demo", "test/group test/witness", "golang.org/x/sys", "",
+		"the same for people who look on"},
 }
 
 // forbidden gives the packages behind a word of never. A trailing /... takes in what lies below.
