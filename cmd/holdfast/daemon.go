@@ -26,7 +26,9 @@ import (
 )
 
 const (
-	// drain is how long clients may take to be answered at the end.
+	// handOver is how long giving leases and leadership away may take at the end; when it does not work, the others wait for them to run out.
+	handOver = 2 * time.Second
+	// drain is how long clients may take to be answered after that.
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
 	adminDrain = 200 * time.Millisecond
@@ -70,12 +72,15 @@ type process struct {
 	started   time.Time
 	name      string
 	tls       *tls.Config // nil without a certificate
+	group     config.Group
+	peers     *credentials // nil without TLS between members
 	listeners []open
 	host      *host
 	admin     *admin.Server
 	dialects  dialects
 	node      atomic.Pointer[cluster.Node] // nil until the state is loaded
 	server    *server.Server
+	stopping  atomic.Bool
 }
 
 // begin reads secrets, binds all addresses and answers on the admin port.
@@ -85,6 +90,19 @@ func (d *process) begin() (err error) {
 		if d.name, err = os.Hostname(); err != nil {
 			return fmt.Errorf("the host has no name (%w): choose one with the setting name", err)
 		}
+	}
+	c.Name = d.name
+	if !c.Alone() && !config.IsName(c.Name) {
+		return fmt.Errorf("the host's name %q is no name of a member: choose one with the setting name", c.Name)
+	}
+	if d.group, err = c.Group(); err != nil {
+		return err
+	}
+	for _, w := range c.Warnings() {
+		d.log.Warn(w)
+	}
+	if d.peers, err = peerTLS(c, d.name, d.log); err != nil {
+		return err
 	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return fmt.Errorf("setting data: %w", err)
@@ -100,7 +118,11 @@ func (d *process) begin() (err error) {
 	if d.tls, err = tlsConfig(c); err != nil {
 		return err
 	}
-	if d.listeners, err = listenAll(c); err != nil {
+	var peers []config.Listener
+	if !c.Alone() {
+		peers = append(peers, d.group.Listen)
+	}
+	if d.listeners, err = listenAll(c, peers); err != nil {
 		return err
 	}
 	d.host = newHost(d.listeners, c.MaxClients, c.Loops)
@@ -113,7 +135,7 @@ func (d *process) begin() (err error) {
 			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: users, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
 		}),
 	}
-	d.admin = admin.New(admin.Options{Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Log: d.log})
+	d.admin = admin.New(admin.Options{Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Control: control{d}, Log: d.log})
 	for _, o := range only(d.listeners, adminPort) {
 		go func() {
 			if err := d.admin.Serve(o.Listener); err != nil {
@@ -127,9 +149,11 @@ func (d *process) begin() (err error) {
 // status is the node's, or says that the state is being loaded.
 func (d *process) status() engine.Status {
 	if n := d.node.Load(); n != nil {
-		return n.Status()
+		st := n.Status()
+		st.Draining = st.Draining || d.stopping.Load()
+		return st
 	}
-	return engine.Status{Members: 1, Started: d.started.UnixNano(), Now: time.Now().UnixNano(), Data: d.config.Data, Durable: d.config.Durability}
+	return engine.Status{Members: max(1, len(d.group.Members)), Started: d.started.UnixNano(), Now: time.Now().UnixNano(), Data: d.config.Data, Durable: d.config.Durability}
 }
 
 // load recovers the state.
@@ -198,7 +222,7 @@ func (d *process) open() error {
 	for _, o := range d.listeners {
 		l := server.Listener{Name: o.name(), Listener: o.Listener}
 		switch o.protocol {
-		case adminPort:
+		case adminPort, peerPort:
 			continue
 		case redisPort:
 			l.Refusal, l.TooLarge = []byte(redis.Refusal), []byte(redis.TooLarge)
@@ -226,6 +250,7 @@ func (d *process) wait(stop <-chan struct{}) error {
 	node := d.node.Load()
 	select {
 	case <-stop:
+		d.handOver()
 		return nil
 	case <-node.Failed():
 		return fmt.Errorf("stopped, no write can be carried out any more: %w", node.Err())

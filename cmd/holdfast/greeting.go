@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 
 	"holdfast/config"
 )
@@ -13,7 +14,7 @@ import (
 func (d *process) greet(out io.Writer) {
 	c := d.config
 	fmt.Fprintf(out, "holdfast %s on %s serves\n", versionName(), d.name)
-	title := map[string]string{redisPort: "Redis", memcachePort: "memcached", adminPort: "admin"}
+	title := map[string]string{redisPort: "Redis", memcachePort: "memcached", adminPort: "admin", peerPort: "members"}
 	for _, o := range d.listeners {
 		where := o.where()
 		if o.protocol == adminPort && o.asked.Network == "tcp" {
@@ -23,6 +24,15 @@ func (d *process) greet(out io.Writer) {
 			where += " (TLS)"
 		}
 		fmt.Fprintf(out, "  %-10s %s\n", title[o.protocol], where)
+	}
+	if g := d.group; len(g.Join) > 0 {
+		fmt.Fprintf(out, "  %-10s that of %s\n", "group", strings.Join(g.Join, ", "))
+	} else if len(g.Members) > 0 {
+		var names []string
+		for _, m := range g.Members {
+			names = append(names, m.Name)
+		}
+		fmt.Fprintf(out, "  %-10s %s\n", "group", strings.Join(names, ", "))
 	}
 	switch c.Durability {
 	case "memory":

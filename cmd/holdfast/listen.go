@@ -16,6 +16,7 @@ const (
 	redisPort    = "redis"
 	memcachePort = "memcached"
 	adminPort    = "admin"
+	peerPort     = "members"
 )
 
 // socketMode lets the daemon's user and group use a Unix socket.
@@ -54,11 +55,11 @@ func (o open) port() int {
 }
 
 // listenAll binds every address of c, so that clients that come while the state is being loaded wait and are not refused.
-func listenAll(c *config.Config) (all []open, err error) {
+func listenAll(c *config.Config, peers []config.Listener) (all []open, err error) {
 	for _, group := range []struct {
 		protocol  string
 		listeners []config.Listener
-	}{{redisPort, c.Redis()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}} {
+	}{{redisPort, c.Redis()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
 		for _, l := range group.listeners {
 			ln, err := server.Listen(l.Address, socketMode)
 			if err != nil {
