@@ -189,7 +189,7 @@ func (s *State) restore(u *unfinished) {
 
 // appendHead appends all of the state that is not keys.
 func (s *State) appendHead(b []byte) []byte {
-	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, s.keys(), s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
+	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, s.sum, s.keys(), s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
 		b = binary.AppendUvarint(b, v)
 	}
 	for _, f := range s.flushes {
@@ -216,16 +216,21 @@ func (s *State) appendHead(b []byte) []byte {
 	return s.config.Append(b)
 }
 
-const headFormat = 1
+const headFormat = 2 // 1 was without the sum
 
 // loadHead takes what appendHead gave and returns how many keys belong to it.
 func (s *State) loadHead(b []byte) (keys uint64, err error) {
 	const any = 1<<64 - 1
 	r := fields{b: b}
-	if r.uint(any) != headFormat {
+	format := r.uint(any)
+	if format < 1 || format > headFormat {
 		return 0, errors.New("keyspace: a snapshot of an unknown format, it needs a newer holdfast")
 	}
-	s.index, s.stamp, s.ops, keys = r.uint(any), int64(r.uint(1<<63-1)), r.uint(any), r.uint(any)
+	s.index, s.stamp, s.ops = r.uint(any), int64(r.uint(1<<63-1)), r.uint(any)
+	if format > 1 {
+		s.sum = r.uint(any)
+	}
+	keys = r.uint(any)
 	s.memory.Expired, s.memory.Evicted, s.memory.Refused = r.uint(any), r.uint(any), r.uint(any)
 	for i := range s.flushes {
 		s.flushes[i] = schedule{at: int64(r.uint(maxDeadline)), only: r.byte() != 0, cl: op.Class(r.byte() % op.Classes)}

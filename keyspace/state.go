@@ -44,6 +44,7 @@ type head struct {
 	stamp   int64
 	now     int64 // stamp in whole Unix ms: what ends at or before it is dead
 	ops     uint64
+	sum     uint64
 	origins map[uint64]*origin
 	flushes [op.Spaces + 1]schedule
 	flushAt int64 // the earliest of them, Unix ms
@@ -136,7 +137,9 @@ func (s *State) Apply(e *Entry, to Results) Outcome {
 	s.compacted = s.ops
 	s.flushScheduled()
 	s.expire()
-	return s.carryOut(e, to)
+	out := s.carryOut(e, to)
+	s.addUp(e)
+	return out
 }
 
 func (s *State) carryOut(e *Entry, to Results) Outcome {
