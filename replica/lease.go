@@ -103,6 +103,7 @@ type peer struct {
 	fsync     int64
 	known     uint32 // its Level
 	draining  bool
+	differs   uint64 // an index at which its state was another one than the own; 0 for none
 }
 
 const (
@@ -166,6 +167,7 @@ func (r *Replica) heartbeat(m *Message, now Instant) {
 		Kind: Ack, To: m.From, Term: m.Raft.GetTerm(), Beat: m.Beat, Void: r.lease.void, Life: r.cfg.Nonce,
 		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Draining: r.draining,
 	}
+	a.SumAt, a.Sum = r.sums.newest()
 	if r.cfg.Leases && !r.draining {
 		a.Ask = r.lease.asks.next(now)
 	}
@@ -179,6 +181,9 @@ func (r *Replica) ack(m *Message, now Instant) {
 		return
 	}
 	p.heard, p.applied, p.fsync, p.known, p.draining = now.Mono, m.Index, m.Fsync, m.Level, m.Draining
+	if own, ok := r.sums.at(m.SumAt); ok && own != m.Sum {
+		p.differs = m.SumAt
+	}
 	if p.life != m.Life {
 		p.life, p.ask, p.void = m.Life, 0, 0
 	}

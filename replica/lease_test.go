@@ -280,3 +280,34 @@ func TestWildClock(t *testing.T) {
 		t.Errorf("the group's time ran %d s in half a second", ran/1e9)
 	}
 }
+
+// A member whose state is another one is noticed.
+func TestStatesAreCompared(t *testing.T) {
+	w := newWorld(t, 3)
+	w.allReadable()
+	l := w.leader()
+	f := l%3 + 1
+	differ := func() (n int) {
+		for _, p := range w.r[l].Status(w.now).Peers {
+			if p.Differs != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	for range 3 * sumsStep {
+		w.submit(l, incr("a", 1))
+		w.settle()
+	}
+	w.run(100)
+	if n := differ(); n != 0 {
+		t.Fatalf("%d of two equal members are said to differ", n)
+	}
+	other := keyspace.New(nil, nil) // as if a bit of its memory had flipped
+	other.Apply(&keyspace.Entry{Index: w.r[f].applied, Stamp: w.r[f].state.Stamp(), Kind: keyspace.Tick}, nil)
+	w.r[f].state = other
+	w.until("it is noticed", func() bool {
+		w.submit(l, incr("a", 1))
+		return differ() == 1
+	})
+}

@@ -108,6 +108,7 @@ type Replica struct {
 	level    uint32 // what all members know
 	mono     int64  // the newest time of the own clocks
 	wall     int64
+	sums     sums
 	stamp    int64 // the newest stamp that this member proposed or applied
 	stampAt  int64 // own Mono then
 	ticks    int64
@@ -622,6 +623,7 @@ func (r *Replica) applyNext() int {
 		to = b.Sink
 	}
 	outcome := r.state.Apply(&e, to)
+	r.sums.note(e.Index, r.state.Sum())
 	switch {
 	case e.Origin != r.origin.id:
 	case e.Kind == keyspace.Hello && e.Seq == r.origin.nonce:
@@ -706,6 +708,7 @@ type PeerStatus struct {
 	Fsync     int64 // its slowest of late
 	Applied   uint64
 	Level     uint32
+	Differs   uint64 // an index at which its state was another one than the own: a defect, or a machine that computes wrongly; 0 for none
 
 	// Known to the leader alone.
 	Match uint64
@@ -748,7 +751,7 @@ func (r *Replica) Status(now Instant) Status {
 	for i := range r.peers {
 		p := &r.peers[i]
 		ps := PeerStatus{
-			Member: *find(r.members, p.id), Heard: r.mono - p.heard, RoundTrip: p.roundTrip, Fsync: p.fsync, Applied: p.applied, Level: p.known,
+			Member: *find(r.members, p.id), Heard: r.mono - p.heard, RoundTrip: p.roundTrip, Fsync: p.fsync, Applied: p.applied, Level: p.known, Differs: p.differs,
 		}
 		if p.heard == 0 {
 			ps.Heard = -1
