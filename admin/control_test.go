@@ -185,6 +185,8 @@ func TestGroupReport(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	two := group()
 	two.Peers, two.CanLose = two.Peers[:2], 0
+	wrong := group()
+	wrong.Peers[1].Differs = 40
 	down := without("c")
 	down.Quorum, down.Missing = false, []string{"b", "c"}
 	for _, test := range []struct {
@@ -195,6 +197,7 @@ func TestVerdicts(t *testing.T) {
 		{"group of one", engine.Status{Ready: true, Quorum: true}, admin.Healthy, ""},
 		{"all there", group(), admin.Healthy, ""},
 		{"one missing", without("c"), admin.Degraded, "missing: c"},
+		{"another state", wrong, admin.Degraded, "after entry 40 the state of b was not that of this controller: a defect, or a machine that computes wrongly; report it, and give the wrong one an empty directory"},
 		{"two voters", two, admin.Degraded, "only 2 have a vote"},
 		{"majority lost", down, admin.NoQuorum, "no quorum, missing: b, c"},
 		{"disk full", engine.Status{Ready: true, Problem: "the disk is full"}, admin.NoQuorum, "the disk is full"},

@@ -84,6 +84,7 @@ var peerTable = []peerMetric{
 	{desc("member_lag_entries", "Entries that it is behind the leader.", "member"), func(p *engine.Peer) float64 { return float64(p.Lag) }},
 	{desc("member_round_trip_seconds", "Round trip to it.", "member"), func(p *engine.Peer) float64 { return float64(p.RoundTrip) / 1e9 }},
 	{desc("member_clock_offset_seconds", "How far its wall clock is ahead.", "member"), func(p *engine.Peer) float64 { return float64(p.ClockOffset) / 1e9 }},
+	{desc("member_differs", "Whether its state was found to be another one than here, which must not be.", "member"), func(p *engine.Peer) float64 { return yes(p.Differs != 0) }},
 	{desc("member_fsync_max_seconds", "Slowest fsync of its last minute.", "member"), func(p *engine.Peer) float64 { return float64(p.Fsync) / 1e9 }},
 }
 

@@ -71,6 +71,7 @@ type Peer struct {
 	OffsetMs    float64 `json:"clock_offset_ms"`
 	FsyncMs     float64 `json:"slowest_fsync_ms"`
 	Level       uint32  `json:"level"`
+	Differs     uint64  `json:"differs"` // an entry after which its state was another one than here, 0 for none
 }
 
 // Election is a change of leadership.
@@ -146,7 +147,7 @@ func peersOf(st *engine.Status) []Peer {
 		all[i] = Peer{
 			Name: p.Name, Address: p.Addr, ID: strconv.FormatUint(p.ID, 16), Role: p.Role, Leader: p.Name == st.Leader, Self: p.Self, Up: p.Up || p.Self,
 			InRoster: p.InRoster, LeaseMs: ms(p.GrantLeft), Match: p.Match, Lag: p.Lag,
-			RoundTripMs: ms(p.RoundTrip), OffsetMs: ms(p.ClockOffset), FsyncMs: ms(p.Fsync), Level: p.Level,
+			RoundTripMs: ms(p.RoundTrip), OffsetMs: ms(p.ClockOffset), FsyncMs: ms(p.Fsync), Level: p.Level, Differs: p.Differs,
 		}
 	}
 	return all

@@ -21,10 +21,23 @@ func verdict(st *engine.Status) (word, why string) {
 		return NoQuorum, or(st.Problem, "the state is being loaded")
 	case !st.Quorum:
 		return NoQuorum, whyNot(st)
+	case differing(st) != nil:
+		p := differing(st)
+		return Degraded, fmt.Sprintf("after entry %d the state of %s was not that of this controller: a defect, or a machine that computes wrongly; report it, and give the wrong one an empty directory", p.Differs, p.Name)
 	case len(st.Missing) > 0, st.CanLose == 0 && len(st.Peers) > 1:
 		return Degraded, whyDegraded(st)
 	}
 	return Healthy, ""
+}
+
+// differing is a member whose state is not the own one, nil if there is none.
+func differing(st *engine.Status) *engine.Peer {
+	for i := range st.Peers {
+		if st.Peers[i].Differs != 0 {
+			return &st.Peers[i]
+		}
+	}
+	return nil
 }
 
 func whyDegraded(st *engine.Status) string {

@@ -97,6 +97,7 @@ type Peer struct {
 	ClockOffset int64  // ns that its wall clock is ahead of this controller's
 	Fsync       int64  // ns, the slowest fsync of its last minute
 	Level       uint32 // vocabulary of ops that its version knows
+	Differs     uint64 // an entry after which its state was not the same as here, which must not be; 0 for none
 }
 
 // Election is a change of leadership that this controller has seen.
