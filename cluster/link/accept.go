@@ -289,7 +289,7 @@ func (l *Links) deliver(conn net.Conn, from Identity, in *inbound) error {
 func makeRoom(buf []byte, used, held, size int) ([]byte, int) {
 	rest := buf[used:held]
 	switch {
-	case len(rest) == 0 && len(buf) > keepBuffer:
+	case len(rest) == 0 && !keep(len(buf), held):
 		return make([]byte, firstRead), 0
 	case len(rest) == len(buf):
 		larger := make([]byte, min(2*len(buf), size))

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"crypto/tls"
 )
 
 // lane is what goes out to one peer for one purpose: a buffer of messages, and the connection that they go on, which is
@@ -97,7 +96,7 @@ func (n *lane) swap(w *line) []byte {
 
 // written ends it. The lock is held.
 func (w *line) written() {
-	if w.inFlight != nil && cap(w.inFlight) <= keepBuffer {
+	if used := len(w.inFlight); used > 0 && keep(cap(w.inFlight), used) {
 		w.spare = w.inFlight[:0]
 	}
 	w.inFlight = nil

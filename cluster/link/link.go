@@ -14,6 +14,7 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"crypto/tls"
 )
 
 // ErrClosed is returned after Close.
@@ -50,9 +49,9 @@ type Message interface {
 
 // Handler is what the links deliver to. Its methods are called from many goroutines, never with a lock of the links held.
 type Handler interface {
-	// Receive takes the messages of one read, in the order in which they were sent; they are valid only during the call.
-	// While it blocks, nothing more is read from that connection: a peer's urgent and its other messages each come from a
-	// goroutine of their own. An error means that they are not to be understood, and ends the connection.
+	// Receive takes the messages of one read, in the order in which they were sent; they are valid only during the call:
+	// copy what is kept. While it blocks, nothing more is read from that connection: a peer's urgent and its other
+	// messages each come from a goroutine of their own. An error means that they are not to be understood, and ends the connection.
 	Receive(from Identity, messages [][]byte) error
 	// Stream reads what the peer streams, up to io.EOF. A stream that broke ends with another error. The peer learns what it returns.
 	Stream(from Identity, r io.Reader) error
@@ -87,7 +86,8 @@ const (
 	defaultWaiting = 64 << 20
 	urgentWaiting  = 4 << 20 // of Waiting, for urgent messages
 
-	keepBuffer = 1 << 20 // bytes of a buffer that is kept for the next use
+	keepBuffer = 1 << 20 // bytes of a buffer that is kept for the next use; and
+	keepBusy   = 8 << 20 // of one that was full to a quarter
 
 	maxGreeting = 128 // connections that have not yet said who they are; beyond them the oldest is closed
 	maxAccepted = 512 // accepted connections in all; beyond them new ones are closed
@@ -268,6 +268,11 @@ func (l *Links) Stats() []PeerStats {
 		}
 	}
 	return all
+}
+
+// keep says whether a buffer of that size is kept for the next use, after this one took used bytes of it.
+func keep(size, used int) bool {
+	return size <= keepBuffer || size <= keepBusy && size <= 4*used
 }
 
 // track makes Close close c. False: they are closed already, and so is c.

@@ -523,6 +523,34 @@ func TestBadMessages(t *testing.T) {
 	}
 }
 
+// The newer one of two connections from a peer stays; nothing of the older one is delivered after anything of the newer one.
+func TestReplaced(t *testing.T) {
+	stuck, free := make(chan bool), make(chan bool)
+	a := start(t, 1, func(m *member, c *Config) {
+		m.receive = func(_ Identity, messages [][]byte) error {
+			if string(messages[0]) == "old" {
+				stuck <- true
+				<-free
+			}
+			m.got <- string(messages[0])
+			return nil
+		}
+	})
+	h := hello{1, 1, forMessages, 1, Identity{ID: 2, Name: "c2"}}
+	old, now := dialRaw(t, a.addr), dialRaw(t, a.addr)
+	old.Write(appendRecord(h.append(nil), []byte("old")))
+	await(t, stuck)
+	now.Write(appendRecord(h.append(nil), []byte("new")))
+	io.ReadAll(old) // until it is closed, although its message is not done with
+	close(free)
+	if g, h := await(t, a.got), await(t, a.got); g != "old" || h != "new" {
+		t.Errorf("came %q, %q", g, h)
+	}
+	for _, s := range a.Stats() {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Who connects and says nothing does not keep members out.
 func TestManySilent(t *testing.T) {
 	a, b := start(t, 1), start(t, 2)
