@@ -52,8 +52,8 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def free_ports(n):
-    """Returns n loopback TCP ports that nobody listens on, all different.
+def free_ports(n, host=HOST):
+    """Returns n TCP ports of a loopback address that nobody listens on, all different.
 
     They lie below the ports that the kernel gives to outgoing connections, or a client could have taken one before the
     server starts, or while it is down.
@@ -63,7 +63,7 @@ def free_ports(n):
         port = random.randrange(*PORTS)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((HOST, port))
+            s.bind((host, port))
             if port not in ports:
                 ports.append(port)
     return ports
@@ -324,8 +324,9 @@ class _Report(unittest.TestResult):
             self._failure(super().addError, subtest, err)
 
 
-def main():
-    """Runs the tests of the calling file, or those whose names contain an argument, against PEER."""
+def main(peer=None):
+    """Runs the tests of the calling file, or those whose names contain an argument, against PEER or another context."""
+    peer = peer or PEER
     module = sys.modules['__main__']
     suite = unittest.TestSuite()
     for case in unittest.defaultTestLoader.loadTestsFromModule(module):
@@ -333,8 +334,8 @@ def main():
             if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:]):
                 suite.addTest(test)
     report = _Report()
-    with PEER:
+    with peer:
         suite.run(report)
         if not report.wasSuccessful():
-            print('\n'.join('     ' + line for line in PEER.logs().splitlines()), flush=True)
+            print('\n'.join('     ' + line for line in peer.logs().splitlines()), flush=True)
     sys.exit(0 if report.wasSuccessful() else 1)
