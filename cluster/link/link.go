@@ -65,9 +65,9 @@ type Handler interface {
 
 // Config is what links need. The zero value of what is not marked as needed is a default.
 type Config struct {
-	Listener net.Listener       // needed; closed by Close
+	Listener net.Listener       // closed by Close; nil for links that only request
 	Self     func() Identity    // needed; asked for every connection, from any goroutine: it takes no lock. When its ID has changed, call SetPeers
-	Handler  Handler            // needed
+	Handler  Handler            // needed with a Listener, or peers
 	TLS      func() *tls.Config // own certificate and RootCAs (the group's CA), asked for every connection; nil: plain TCP. See tls.go
 	Source   net.Addr           // address dialed from; nil: the system chooses
 	Waiting  int                // bytes that may wait for one peer before its messages are dropped; 64 MiB
@@ -133,8 +133,10 @@ func Start(cfg Config) *Links {
 	l := &Links{cfg: cfg, conns: map[net.Conn]struct{}{}, inbound: map[inboundKey]*inbound{}, id: cfg.Self().ID}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.peers.Store(&map[uint64]*peer{})
-	l.done.Add(1)
-	go l.accept()
+	if cfg.Listener != nil {
+		l.done.Add(1)
+		go l.accept()
+	}
 	return l
 }
 
@@ -152,7 +154,9 @@ func (l *Links) Close() {
 		socketOf(c).Close()
 	}
 	l.mu.Unlock()
-	l.cfg.Listener.Close()
+	if l.cfg.Listener != nil {
+		l.cfg.Listener.Close()
+	}
 	for _, p := range *l.peers.Load() {
 		p.stop()
 	}
