@@ -29,10 +29,14 @@ func main() {
 	only := flag.String("only", "", "run only the faults whose name contains this `word`")
 	members := flag.Int("members", 3, "3 or 5")
 	keep := flag.Bool("keep", false, "keep the members' logs and say where they are")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: chaos [flags] [-- settings of the members, as flags of holdfast serve]")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	p := plan{
 		members: *members, duration: time.Duration(*minutes * float64(time.Minute)), seed: *seed, binary: *binary, hold: time.Second, only: *only,
-		args: []string{"--durability", *durability}, keep: *keep, say: log.Printf,
+		args: append([]string{"--durability", *durability}, flag.Args()...), keep: *keep, say: log.Printf,
 	}
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)

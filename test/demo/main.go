@@ -25,17 +25,17 @@ const (
 	members  = 3
 	users    = 50 // at each member, by each protocol
 	pace     = 6 * time.Millisecond
-	watched  = 4 * time.Second // after each event
 	patience = 30 * time.Second
 )
 
 func main() {
+	watched := flag.Duration("watch", 4*time.Second, "how long to look on after each event")
 	binary := flag.String("holdfast", "", "`binary` to run; empty: built from the tree")
 	flag.Parse()
 	s := newScreen(os.Stdout)
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGINT, syscall.SIGTERM)
-	if err := demonstrate(s, *binary, ended); err != nil {
+	if err := demonstrate(s, *binary, *watched, ended); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -44,11 +44,12 @@ func main() {
 // demo is one showing.
 type demo struct {
 	*screen
-	group  *group.Group
-	crew   *witness.Crew
-	ended  <-chan os.Signal
-	events []event
-	unkept int // promises that the final table shows as broken
+	group   *group.Group
+	crew    *witness.Crew
+	watched time.Duration // after each event
+	ended   <-chan os.Signal
+	events  []event
+	unkept  int // promises that the final table shows as broken
 }
 
 // event is what was done to a member, and what the clients of the others met.
@@ -59,7 +60,7 @@ type event struct {
 
 var errEnded = errors.New("ended on request")
 
-func demonstrate(s *screen, binary string, ended <-chan os.Signal) error {
+func demonstrate(s *screen, binary string, watched time.Duration, ended <-chan os.Signal) error {
 	dir, err := os.MkdirTemp("", "holdfast-demo-")
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func demonstrate(s *screen, binary string, ended <-chan os.Signal) error {
 		return err
 	}
 	defer g.Close()
-	d := &demo{screen: s, group: g, ended: ended}
+	d := &demo{screen: s, group: g, watched: watched, ended: ended}
 	if err := d.play(); err != nil {
 		return d.explain(err)
 	}
@@ -109,7 +110,7 @@ func (d *demo) play() error {
 	}
 	d.say("Everything is well. Every line below is half a second.")
 	d.heading()
-	if err := d.watch(0, watched, nil); err != nil {
+	if err := d.watch(0, nil); err != nil {
 		return err
 	}
 	if err := d.kill(leader); err != nil {
@@ -172,7 +173,7 @@ func (d *demo) kill(m *group.Member) error {
 	d.heading()
 	from := d.crew.Now()
 	m.Kill()
-	if err := d.watch(from, watched, m); err != nil {
+	if err := d.watch(from, m); err != nil {
 		return err
 	}
 	d.tell("kill -9 of "+m.Name, from, m)
@@ -190,7 +191,7 @@ func (d *demo) drain(m *group.Member) error {
 		lasted, err = m.Drain(patience)
 		stopped <- err
 	}()
-	if err := d.watch(from, watched, m); err != nil {
+	if err := d.watch(from, m); err != nil {
 		return err
 	}
 	if err := <-stopped; err != nil {
@@ -217,7 +218,7 @@ func (d *demo) back(m *group.Member) error {
 		lasted = time.Since(began)
 		ready <- err
 	}()
-	if err := d.watch(from, watched, m); err != nil {
+	if err := d.watch(from, m); err != nil {
 		return err
 	}
 	if err := <-ready; err != nil {
@@ -248,11 +249,11 @@ func (d *demo) tell(what string, from time.Duration, m *group.Member) {
 }
 
 // watch prints a line every half second; down is the member whose clients are not counted.
-func (d *demo) watch(from, lasts time.Duration, down *group.Member) error {
+func (d *demo) watch(from time.Duration, down *group.Member) error {
 	const step = 500 * time.Millisecond
 	tick := time.NewTicker(step)
 	defer tick.Stop()
-	for end := time.Now().Add(lasts); time.Now().Before(end); {
+	for end := time.Now().Add(d.watched); time.Now().Before(end); {
 		select {
 		case <-d.ended:
 			return errEnded

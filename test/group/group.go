@@ -68,11 +68,34 @@ func New(o Options) (*Group, error) {
 		if o.Members > 1 {
 			m.args = append(m.args, "--name", m.Name, "--peer-listen", m.Peer, "--members", g.list())
 		}
-		if o.Apart && o.Members > 1 {
-			m.args = append(m.args, "--insecure") // the switch is as private as loopback
+	}
+	if o.Apart && o.Members > 1 {
+		if err := g.certify(filepath.Join(o.Dir, "certificates")); err != nil {
+			g.Close()
+			return nil, err
 		}
 	}
 	return g, nil
+}
+
+// certify makes the members talk mutual TLS, as they must beyond loopback, with certificates of the daemon's own making.
+func (g *Group) certify(dir string) error {
+	run := func(m *Member, args ...string) error {
+		if out, err := exec.Command(m.binary, append(args, "--dir", dir)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("making certificates: %w: %s", err, out)
+		}
+		return nil
+	}
+	if err := run(g.Members[0], "cert", "ca"); err != nil {
+		return err
+	}
+	for _, m := range g.Members {
+		if err := run(m, "cert", "member", m.Name); err != nil {
+			return err
+		}
+		m.args = append(m.args, "--peer-ca", filepath.Join(dir, "ca.pem"), "--peer-cert", filepath.Join(dir, m.Name+".pem"), "--peer-key", filepath.Join(dir, m.Name+"-key.pem"))
+	}
+	return nil
 }
 
 // place gives a member its addresses, and a host if there are hosts.

@@ -18,7 +18,7 @@ func hosts(t *testing.T, n int) *Group {
 	if err := Apartable(); err != nil {
 		t.Skip(err)
 	}
-	g, err := New(Options{Binary: "/nonexistent", Dir: t.TempDir(), Members: n, Apart: true})
+	g, err := New(Options{Binary: "/bin/true", Dir: t.TempDir(), Members: n, Apart: true})
 	if err != nil {
 		t.Fatal(err)
 	}
