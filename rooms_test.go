@@ -41,6 +41,8 @@ var rooms = []room{
 		"the engine that tests of dialects run on"},
 	{"replica", "op keyspace engine", "go.etcd.io/raft/v3 google.golang.org/protobuf", pure,
 		"one member as a state machine: a simulation drives it, faster than time, from a seed"},
+	{"internal/sim", "op keyspace replica", "go.etcd.io/raft/v3 github.com/anishathalye/porcupine", "clock os net sync goroutines map-order",
+		"whole groups in a simulated world: a seed decides everything"},
 	{"cluster/wal", "", "golang.org/x/sys", "net clock",
 		"records in segments on a disk; knows neither raft nor ops"},
 	{"cluster/link", "", "golang.org/x/sys", "",
