@@ -33,11 +33,19 @@ func (r *run) rows() []*row {
 			rows = append(rows, &row{kind: p.kind, errors: map[string]int{}})
 		}
 		w := rows[at]
-		a := r.crew.Look(p.from, p.to, func(c *witness.Client) bool { return !slices.Contains(p.victims, r.group.Members[c.Member]) })
+		hurt := func(c *witness.Client) bool { return slices.Contains(p.victims, r.group.Members[c.Member]) }
+		a := r.crew.Look(p.from, p.to, func(c *witness.Client) bool { return !hurt(c) })
 		w.gaps = append(w.gaps, a.Gap)
 		w.wait = max(w.wait, a.Wait)
-		for what, n := range a.Errors {
-			w.errors[what] += n
+		for _, c := range r.crew.Clients {
+			if hurt(c) {
+				continue
+			}
+			for _, t := range c.Troubles() {
+				if t.At <= p.to && t.To >= p.from && (p.kind.helpless || !r.excused(c, t)) {
+					w.errors[t.What]++
+				}
+			}
 		}
 		if a.FirstAck > 0 {
 			w.backs = append(w.backs, a.FirstAck-p.from)
@@ -49,6 +57,26 @@ func (r *run) rows() []*row {
 	}
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.kind.name, b.kind.name) })
 	return rows
+}
+
+// excused reports whether a client met a trouble because its own member was a victim, or there was no majority.
+func (r *run) excused(c *witness.Client, t witness.Trouble) bool {
+	return slices.ContainsFunc(r.phases, func(p phase) bool {
+		return t.At <= p.settled && t.To >= p.from && (p.kind.helpless || slices.Contains(p.victims, r.group.Members[c.Member]))
+	})
+}
+
+// unexcused is what went wrong for clients whose member was well, by what it was.
+func (r *run) unexcused() map[string]int {
+	all := map[string]int{}
+	for _, c := range r.crew.Clients {
+		for _, t := range c.Troubles() {
+			if !r.excused(c, t) {
+				all[t.What]++
+			}
+		}
+	}
+	return all
 }
 
 func (w *row) failures() int {
@@ -83,10 +111,8 @@ func (w *row) verdict() string {
 // broken lists all promises that were not kept, but for the goals of speed, which depend on the machine.
 func (r *run) broken() []string {
 	all := append(slices.Clone(r.faults), r.verdict.Faults...)
-	for _, w := range r.rows() {
-		if n := w.failures(); n > 0 && !w.kind.helpless {
-			all = append(all, fmt.Sprintf("%d errors at clients of survivors: %s: %s", n, w.kind.name, shown(w.errors)))
-		}
+	if errors := r.unexcused(); len(errors) > 0 {
+		all = append(all, "errors at clients of survivors: "+shown(errors))
 	}
 	return all
 }
@@ -132,18 +158,15 @@ func (r *run) report() string {
 	fmt.Fprintf(&b, "%d members, disturbed %s for %v while clients of both protocols work at each of them. ", r.members, how(r.group.Apart()), r.took.Round(time.Second))
 	fmt.Fprintf(&b, "%s, settings `%s`, seed %d.\n\n", machine(), strings.Join(r.args, " "), r.seed)
 	rows := r.rows()
-	errorsAt, disturbances := 0, 0
-	for _, w := range rows {
-		disturbances += len(w.gaps)
-		if !w.kind.helpless {
-			errorsAt += w.failures()
-		}
+	errorsAt := 0
+	for _, n := range r.unexcused() {
+		errorsAt += n
 	}
 	fmt.Fprintf(&b, "| | |\n|---|---|\n")
 	line := func(what string, format string, a ...any) {
 		fmt.Fprintf(&b, "| %s | %s |\n", what, fmt.Sprintf(format, a...))
 	}
-	line("phases of disturbance", "%d", disturbances)
+	line("phases of disturbance", "%d", len(r.phases))
 	line("processes killed with -9", "%d", r.kills)
 	line("acknowledged writes", "%d", v.Writes)
 	line("**acknowledged writes lost**", "**%d**", v.LostWrites)

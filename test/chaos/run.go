@@ -40,6 +40,7 @@ type plan struct {
 type phase struct {
 	kind     *kind
 	from, to time.Duration // since the crew began
+	settled  time.Duration // when the group was whole again and no request of this time was under way; 0: not yet
 	victims  []*group.Member
 }
 
@@ -54,6 +55,7 @@ type run struct {
 	faults  []string // what the harness itself saw go wrong
 	kills   int
 	took    time.Duration
+	working bool // the clients
 	verdict witness.Verdict
 }
 
@@ -91,7 +93,9 @@ func (p plan) run() (*run, error) {
 	if err := r.crew.Start(); err != nil {
 		return nil, err
 	}
+	r.working = true
 	err = r.disturb()
+	r.working = false
 	r.crew.Stop()
 	if err != nil {
 		return nil, err
@@ -139,12 +143,14 @@ func (r *run) disturb() error {
 			target = r.other(leader)
 		}
 		r.say("%s: %s", target.Name, f.name)
+		began := time.Now()
 		if err := f.do(r, target); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 		if err := r.settle(); err != nil {
 			return fmt.Errorf("after %s: %w", f.name, err)
 		}
+		r.tellElections(began)
 		select {
 		case <-r.interrupted:
 			return errInterrupted
@@ -188,7 +194,8 @@ func (r *run) during(k *kind, f func() error, victims ...*group.Member) error {
 	return err
 }
 
-// settle brings everybody back and waits until nobody is missed, so that the next fault meets a whole group.
+// settle brings everybody back and waits until the group is whole and no request is under way that met the fault: the next one meets a
+// group and clients that are well.
 func (r *run) settle() error {
 	for _, m := range r.group.Members {
 		if m.Up() {
@@ -203,25 +210,73 @@ func (r *run) settle() error {
 	if err := r.group.AwaitReady(patience); err != nil {
 		return err
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		missed := ""
-		for _, m := range r.group.Members {
-			s, err := m.Status()
-			if err != nil {
-				missed = err.Error()
-			} else if len(s.Missing) > 0 || s.Members != r.members {
-				missed = fmt.Sprintf("%s counts %d members and misses %v", m.Name, s.Members, s.Missing)
-			}
+	if err := r.await(r.whole); err != nil {
+		return err
+	}
+	if !r.working {
+		return nil
+	}
+	now := r.crew.Now()
+	err := r.await(func() error {
+		if r.crew.Fresh(now) {
+			return nil
 		}
-		if missed == "" {
-			break
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("the group is not whole after %v: %s", patience, missed)
-		}
+		return errors.New("a client still has no answer")
+	})
+	for i := len(r.phases) - 1; i >= 0 && r.phases[i].settled == 0; i-- {
+		r.phases[i].settled = r.crew.Now()
 	}
 	r.rest(r.hold / 2)
+	return err
+}
+
+// await repeats a check until it finds nothing wrong.
+func (r *run) await(check func() error) error {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not settled after %v: %w", patience, err)
+		}
+	}
+}
+
+// whole says what is missing, by the word of every member.
+func (r *run) whole() error {
+	for _, m := range r.group.Members {
+		s, err := m.Status()
+		if err != nil {
+			return err
+		}
+		if s.Verdict != "healthy" || s.Members != r.members {
+			return fmt.Errorf("%s says %s, %s (%d members, missing %v)", m.Name, s.Verdict, s.Why, s.Members, s.Missing)
+		}
+	}
 	return nil
+}
+
+// tellElections logs who was elected since an instant, and notes states that differ.
+func (r *run) tellElections(since time.Time) {
+	told := map[uint64]bool{}
+	for _, m := range r.group.Members {
+		s, err := m.Status()
+		if err != nil {
+			continue
+		}
+		for _, e := range s.Elections {
+			if e.At.After(since) && !told[e.Term] {
+				told[e.Term] = true
+				r.say("    term %d: %s was elected in %.0f ms: %s", e.Term, e.Leader, e.TookMs, e.Cause)
+			}
+		}
+		for _, p := range s.Peers {
+			if p.Differs != 0 {
+				r.faults = append(r.faults, fmt.Sprintf("%s says that the state of %s differed after entry %d", m.Name, p.Name, p.Differs))
+			}
+		}
+	}
 }
 
 const logTail = 3000 // bytes

@@ -44,12 +44,30 @@ type process struct {
 
 // Status is what the harness reads of GET /status.
 type Status struct {
-	Role    string   `json:"role"`
-	Leader  string   `json:"leader"`
-	Term    uint64   `json:"term"`
-	Members int      `json:"members"`
-	Missing []string `json:"missing"`
-	Applied uint64   `json:"applied"`
+	Verdict   string     `json:"verdict"` // healthy, or what is the matter
+	Why       string     `json:"why"`
+	Role      string     `json:"role"`
+	Leader    string     `json:"leader"`
+	Term      uint64     `json:"term"`
+	Members   int        `json:"members"`
+	Missing   []string   `json:"missing"`
+	Peers     []Peer     `json:"peers"`
+	Elections []Election `json:"elections"`
+}
+
+// Peer is a member as another sees it.
+type Peer struct {
+	Name    string `json:"name"`
+	Differs uint64 `json:"differs"` // an entry after which its state was another one, 0 for none
+}
+
+// Election is a change of leadership that the member remembers.
+type Election struct {
+	At     time.Time `json:"at"`
+	Term   uint64    `json:"term"`
+	Leader string    `json:"leader"`
+	Cause  string    `json:"cause"`
+	TookMs float64   `json:"took_ms"`
 }
 
 // Log is the file that the member's daemons write to, all lives of it one after the other.

@@ -52,6 +52,7 @@ type Client struct {
 	troubles []Trouble
 	dials    int
 	answers  int
+	sent     time.Duration // the last request that was answered, well or not
 }
 
 // carried is what is known of a request after it came back.
@@ -114,6 +115,7 @@ func (c *Client) note(sent time.Duration, write bool, err error, said bool) {
 	now := time.Since(c.began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sent = sent
 	if err != nil {
 		c.troubles = append(c.troubles, Trouble{At: sent, To: now, What: err.Error(), Refused: said})
 		return
@@ -127,6 +129,13 @@ func (c *Client) note(sent time.Duration, write bool, err error, said bool) {
 	}
 }
 
+// Troubles is what went wrong for the client so far, in the order in which it came out.
+func (c *Client) Troubles() []Trouble {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.troubles)
+}
+
 // think is the time between two requests: evenly distributed around pace.
 func (c *Client) think(pace time.Duration) { time.Sleep(pace/2 + rand.N(pace)) }
 
@@ -135,7 +144,6 @@ type Account struct {
 	Gap      time.Duration // the longest time in which none of them was acknowledged a write
 	Wait     time.Duration // the longest that one request of them took that was answered
 	Errors   map[string]int
-	Refused  int           // errors that were refusals
 	Acks     int           // acknowledged writes
 	Answers  int           // of all their life
 	Dials    int           // of all their life
@@ -184,9 +192,6 @@ func (c *Crew) Look(from, to time.Duration, which func(*Client) bool) Account {
 		for i := len(one.troubles) - 1; i >= 0 && one.troubles[i].To >= from; i-- {
 			if t := one.troubles[i]; t.At <= to {
 				a.Errors[t.What]++
-				if t.Refused {
-					a.Refused++
-				}
 			}
 		}
 		one.mu.Unlock()

@@ -106,6 +106,20 @@ func (c *Crew) Start() error {
 	return nil
 }
 
+// Fresh reports whether every client has had an answer, good or not, to a request that it sent after an instant: then no request is under way
+// that is older.
+func (c *Crew) Fresh(after time.Duration) bool {
+	for _, one := range c.Clients {
+		one.mu.Lock()
+		old := one.sent < after
+		one.mu.Unlock()
+		if old {
+			return false
+		}
+	}
+	return true
+}
+
 // Stop ends the clients' work. Requests that are under way are waited for.
 func (c *Crew) Stop() {
 	c.stop()
