@@ -51,6 +51,7 @@ var (
 	followerSlowDsk = &kind{name: "follower's disk slow", most: 400 * ms}
 	leaderFull      = &kind{name: "leader's disk full", most: 1000 * ms}
 	followerFull    = &kind{name: "follower's disk full", most: 400 * ms}
+	nothing         = &kind{name: "nothing, for comparison"}
 	twoDown         = &kind{name: "two of three killed", helpless: true}
 	majorityBack    = &kind{name: "two members return", helpless: true}
 )
@@ -71,6 +72,9 @@ type fault struct {
 }
 
 var faults = []fault{
+	{"nothing", follower, false, func(r *run, _ *group.Member) error {
+		return r.during(nothing, func() error { r.rest(3 * r.hold); return nil })
+	}},
 	{"kill -9 leader", leader, false, kill(leaderKilled)},
 	{"kill -9 follower", follower, false, kill(followerKilled)},
 	{"kill -9 leader, restarted at once", leader, false, restart(leaderKilled)},
