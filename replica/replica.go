@@ -505,6 +505,9 @@ func (r *Replica) accept(m *pb.Message) {
 // Applied is the index up to which the state is applied.
 func (r *Replica) Applied() uint64 { return r.applied }
 
+// Leader is who leads as far as this member knows, 0 if it knows nobody.
+func (r *Replica) Leader() uint64 { return r.leader }
+
 // Busy says whether an entry is appended and not yet applied.
 func (r *Replica) Busy() bool { return r.log.last() > r.applied }
 
