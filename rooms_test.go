@@ -47,7 +47,7 @@ var rooms = []room{
 		"records in segments on a disk; knows neither raft nor ops"},
 	{"cluster/link", "", "golang.org/x/sys", "",
 		"connections between members; knows neither raft nor ops"},
-	{"cluster", "op keyspace engine replica cluster/wal", "go.etcd.io/raft/v3 golang.org/x/sys", "",
+	{"cluster", "op keyspace engine replica cluster/wal cluster/link", "go.etcd.io/raft/v3 golang.org/x/sys", "",
 		"the world around a replica"},
 	{"resp", "", "", "clock random os net sync goroutines",
 		"Redis's wire format does not know what SET is"},

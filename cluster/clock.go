@@ -16,13 +16,15 @@ import (
 // What promises and leases are counted by (replica.Instant's Mono) is another one, which nobody slews and which counts the time that the machine was
 // suspended: see instant.
 type clock struct {
-	base   time.Time    // where the monotonic clock is counted from
-	offset atomic.Int64 // what is to be added to make it Unix ns
+	base   time.Time        // where the monotonic clock is counted from
+	offset atomic.Int64     // what is to be added to make it Unix ns
+	wall   func() time.Time // nil: time.Now
 
 	// Guarded by Node.mu.
 	last      int64 // monotonic ns of the last adjustment
 	suspended int64 // ns that the machine was suspended since it was started
 	gap       int64 // the wall clock less mono, when suspended was last looked at
+	ahead     int64 // Mono less mono then
 	steady    int64 // the newest Mono
 }
 
@@ -37,11 +39,21 @@ const (
 )
 
 // newClock returns a clock that is not behind stamp (Unix ns), the newest stamp of the state.
-func newClock(wall time.Time, stamp int64) *clock {
-	c := &clock{base: time.Now()}
-	c.offset.Store(max(wall.UnixNano(), stamp))
+func newClock(wall func() time.Time, stamp int64) *clock {
+	c := &clock{base: time.Now(), wall: wall}
+	if wall == nil {
+		wall = time.Now
+	}
+	c.offset.Store(max(wall().UnixNano(), stamp))
 	c.lookAsleep(c.base)
 	return c
+}
+
+// notBefore has the clock not be behind stamp.
+func (c *clock) notBefore(stamp int64) {
+	if behind := stamp - c.now(); behind > 0 {
+		c.offset.Add(behind)
+	}
 }
 
 // mono is the time since base.
@@ -53,21 +65,34 @@ func (c *clock) read(t time.Time) (mono, gap int64) {
 	return mono, t.UnixNano() - mono
 }
 
-// instant is the present moment, for the replica. Caller holds Node.mu.
-func (c *clock) instant() replica.Instant {
+// moment is the present moment, for the replica, and on the other clocks of this one. Caller holds Node.mu. In a group the replica gets the wall clock as
+// it is, since the members compare theirs.
+func (c *clock) moment() (now replica.Instant, mono, gap int64) {
 	t := time.Now()
-	mono, gap := c.read(t)
+	mono, gap = c.read(t)
 	if moved := gap - c.gap; moved > gapMost || moved < -gapMost {
 		c.lookAsleep(t)
 	}
-	c.steady = max(c.steady, unslewed(mono)+c.suspended)
+	c.steady = max(c.steady, unslewed(mono)+c.suspended) // read behind t: what is left of a lease is never too much
+	if c.wall != nil {
+		t = c.wall()
+	}
+	return replica.Instant{Wall: t.UnixNano(), Mono: c.steady}, mono, gap
+}
+
+// instant is the present moment for the replica of a group of one, where it need not be exact and should be cheap. Caller holds Node.mu.
+func (c *clock) instant() replica.Instant {
+	mono := c.mono()
+	c.steady = max(c.steady, mono+c.ahead)
 	return replica.Instant{Wall: mono + c.offset.Load(), Mono: c.steady}
 }
 
 // lookAsleep finds out for how long the machine was suspended. Caller holds Node.mu.
 func (c *clock) lookAsleep(t time.Time) {
-	_, c.gap = c.read(t)
+	var mono int64
+	mono, c.gap = c.read(t)
 	c.suspended = asleep(c.suspended)
+	c.ahead = unslewed(mono) + c.suspended - mono
 }
 
 // now is the present time, Unix ns. Any goroutine may call it.

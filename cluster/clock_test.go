@@ -7,7 +7,7 @@ import (
 
 func TestClock(t *testing.T) {
 	wall := time.Unix(1_700_000_000, 0)
-	c := newClock(wall, 0)
+	c := newClock(func() time.Time { return wall }, 0)
 	at := func(mono time.Duration) int64 { return int64(mono) + c.offset.Load() }
 	start := at(0)
 	if start != wall.UnixNano() {
@@ -44,7 +44,7 @@ func TestClock(t *testing.T) {
 func TestClockBeginsBehindState(t *testing.T) {
 	wall := time.Unix(1_700_000_000, 0)
 	stamp := wall.Add(time.Minute).UnixNano()
-	if got := newClock(wall, stamp).now(); got < stamp {
+	if got := newClock(func() time.Time { return wall }, stamp).now(); got < stamp {
 		t.Errorf("it begins %s before the newest stamp", time.Duration(stamp-got))
 	}
 }

@@ -296,8 +296,8 @@ func TestDiskFull(t *testing.T) {
 // What is held for too long is refused: politely if it was never sent, else its outcome is unknown.
 func TestDiskStaysFull(t *testing.T) {
 	var f fault
-	n := start(t, Config{Dir: t.TempDir(), Hold: 50 * time.Millisecond, fault: f.ask})
-	a, b := newWorker(n), newWorker(n)
+	n := start(t, Config{Dir: t.TempDir(), fault: f.ask})
+	a, b := newWorkerHolding(n, 50*time.Millisecond), newWorkerHolding(n, 50*time.Millisecond)
 	f.set("write", syscall.ENOSPC)
 	var as [2]answer
 	a.Write(set("a", "1"), &as[0])
@@ -364,8 +364,8 @@ func TestFailedFsync(t *testing.T) {
 // A reader that waits for time to pass is refused when no time will pass any more.
 func TestWaitingReaderIsRefused(t *testing.T) {
 	var f fault
-	n := start(t, Config{Dir: t.TempDir(), Hold: 20 * time.Millisecond, fault: f.ask})
-	w := newWorker(n)
+	n := start(t, Config{Dir: t.TempDir(), fault: f.ask})
+	w := newWorkerHolding(n, 20*time.Millisecond)
 	w.write(setIn("a", "1", 30))
 	f.set("write", syscall.ENOSPC)
 	w.Write(set("b", "1"), new(answer)) // so that the trouble is noticed

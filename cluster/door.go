@@ -3,6 +3,7 @@ package cluster
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"holdfast/engine"
 	"holdfast/op"
@@ -21,6 +22,7 @@ const (
 type Door struct {
 	node *Node
 	wake func()
+	hold time.Duration // how long a request is held before it is refused
 
 	// Of the worker's goroutine alone.
 	open *batch   // being filled; nil if nothing was written
@@ -31,17 +33,21 @@ type Door struct {
 	done     []*batch    // guarded by Node.mu
 	spare    []*batch    // of the worker: the other array for done
 
-	_   [64]byte // the lock is on a cache line of its own
-	mu  sync.Mutex
-	res op.Result // guarded by mu
-	_   [64]byte
+	_  [64]byte // the lock is on a cache line of its own
+	mu sync.Mutex
+	// Guarded by mu.
+	res     op.Result
+	waiters map[engine.Reader]*waiter // who waits, or has a pass
+	scratch []byte
+	_       [64]byte
 }
 
 var _ engine.Engine = (*Door)(nil)
 
-// Door makes an engine for a worker. wake has the worker call Flush soon; it is called from any goroutine.
-func (n *Node) Door(wake func()) *Door {
-	d := &Door{node: n, wake: wake}
+// Door makes an engine for a worker. wake has the worker call Flush soon; it is called from any goroutine. hold is how long a request is held
+// before it is refused.
+func (n *Node) Door(wake func(), hold time.Duration) *Door {
+	d := &Door{node: n, wake: wake, hold: hold}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.doors = append(n.doors, d)
@@ -52,14 +58,21 @@ func (n *Node) Door(wake func()) *Door {
 func (d *Door) Read(r op.Read, s engine.Reader) bool {
 	n := d.node
 	d.mu.Lock()
-	present := max(n.clock.now(), n.state.Stamp())
-	if n.state.Read(r, present, &d.res) {
-		n.await(s) // before the lock is released: the entry that ends the wait cannot come in between
+	present, may := int64(0), true
+	if n.reads.until.Load() == forever {
+		present = max(n.clock.now(), n.state.Stamp())
+	} else {
+		present, may = d.admit(r, s)
+	}
+	if may && n.state.Read(r, present, &d.res) {
+		d.wait(r, s, anything) // before the lock is released: the entry that ends the wait cannot come in between
+		may = false
+	}
+	if !may {
 		d.mu.Unlock()
 		if n.over.Load() {
-			n.answerWaiting(true)
+			refuse(n.waits.late(0, true), engine.ErrUnavailable)
 		}
-		n.poke()
 		return false
 	}
 	if d.res.Mark != 0 {
@@ -71,11 +84,36 @@ func (d *Door) Read(r op.Read, s engine.Reader) bool {
 		}
 	}
 	s.Show(&d.res)
+	if len(d.waiters) > 0 {
+		delete(d.waiters, s)
+	}
 	if cap(d.res.List) > keepList || cap(d.res.Scratch) > keepArena {
 		d.res = op.Result{}
 	}
 	d.mu.Unlock()
 	return true
+}
+
+// admit says whether r may be answered now, and for what time; otherwise it has s wait (design 3.3). Lease, then pending keys, then the state: in that
+// order. Caller holds d.mu.
+func (d *Door) admit(r op.Read, s engine.Reader) (present int64, may bool) {
+	n := d.node
+	mono, gap := n.clock.read(time.Now())
+	if n.restoring {
+		d.wait(r, s, anything)
+		return 0, false
+	}
+	pass := d.pass(r, s)
+	if !pass && !n.reads.may(mono, gap) {
+		d.wait(r, s, leader)
+		return 0, false
+	}
+	index, stamp := n.replica.Pending(r)
+	if !pass && index != 0 {
+		d.wait(r, s, index)
+		return 0, false
+	}
+	return max(mono+n.reads.present.Load(), stamp, n.state.Stamp()), true
 }
 
 // Write is engine.Engine's.
@@ -104,7 +142,7 @@ func (d *Door) Flush() {
 		d.full = append(d.full, d.open)
 		d.open = nil
 	}
-	if len(d.full) == 0 && !d.finished.Load() && !n.ticking.Load() {
+	if len(d.full) == 0 && !d.finished.Load() && !n.ticking.Load() && !n.waits.asked.Load() {
 		return
 	}
 	n.mu.Lock()

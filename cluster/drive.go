@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"holdfast/cluster/wal"
 	"holdfast/engine"
 	"holdfast/replica"
@@ -14,36 +16,50 @@ import (
 
 // Kinds of records in the log. Append only.
 const (
-	recordEntry uint8 = iota + 1 // term(8) commit(8) type(1), then the data; the record has the index
-	recordHard                   // term(8) vote(8)
-	recordBase                   // index(8) term(8) voters(8 each): where the log of a group begins
+	recordEntry  uint8 = iota + 1 // term(8) commit(8) type(1), then the data; the record has the index
+	recordHard                    // term(8) vote(8)
+	recordVoters                  // index(8) term(8) ids of voters(8 each): where the log of a group began, as earlier versions wrote it
+	recordBase                    // a replica.Base: where the log of a group begins, or goes on behind a snapshot from elsewhere
 )
 
 const entryHead = 17
 
+// now is the present moment, for the replica. Caller holds mu.
+func (n *Node) now() replica.Instant {
+	if n.solo {
+		return n.clock.instant()
+	}
+	now, _, _ := n.clock.moment()
+	return now
+}
+
 // submit hands a batch to the replica, or holds it. Caller holds mu.
 func (n *Node) submit(b *batch) {
-	switch {
+	switch b.since = n.clock.mono(); {
 	case n.dead:
 		b.err = engine.ErrUnavailable
 		n.finish(b)
-	case n.problem != nil:
-		b.since = n.clock.now()
+	case n.problem != nil || n.restoring:
 		n.held = append(n.held, b)
 	default:
-		b.since = n.clock.now()
 		n.flying = append(n.flying, b)
 		if b.door != nil {
 			n.flyingBytes += uint64(len(b.Ops))
 		}
-		n.replica.Submit(&b.Batch, n.clock.instant())
+		n.replica.Submit(&b.Batch, n.now())
 	}
 }
 
 // work drives, and does what a pass of a worker or of the ticker is due to do besides. Caller holds mu.
 func (n *Node) work() {
+	if n.restoring {
+		return
+	}
 	if n.ticking.Load() && n.ticking.Swap(false) && n.problem == nil && !n.replica.Busy() {
-		n.replica.Stamp(n.clock.instant())
+		n.replica.Stamp(n.now())
+	}
+	if n.waits.asked.Load() {
+		n.ask()
 	}
 	n.drive()
 	for range maxEvicts {
@@ -54,38 +70,95 @@ func (n *Node) work() {
 	}
 }
 
+// ask asks the leader how far one must be to answer reads, if readers wait for that. Caller holds mu.
+func (n *Node) ask() {
+	if id := n.waits.toAsk(n.clock.mono()); id != 0 && !n.dead {
+		n.replica.AskIndex(id, n.now())
+	}
+}
+
 // drive carries out the replica's effects until there are none. Caller holds mu.
 func (n *Node) drive() {
-	for !n.dead {
-		eff, any := n.replica.Ready(n.clock.instant())
+	for !n.dead && !n.restoring {
+		eff, any := n.ready()
 		if !any && !n.replica.Visible() {
-			return
+			break
 		}
+		n.publish()
+		n.send(eff.Messages)
 		if !eff.Append.Empty() {
 			n.store(eff.Append)
 		}
-		if len(eff.Messages) > 0 {
-			panic("cluster: a group of one has a message for somebody else")
+		for _, i := range eff.Indexes {
+			n.waits.answered(i.ID, i.Index)
+			n.applied = true // it may be, already
+		}
+		for _, id := range eff.Snapshots {
+			n.wants(id)
 		}
 		n.apply()
 	}
+	if !n.dead && !n.restoring {
+		n.publish()
+		n.enrolled()
+	}
+}
+
+// ready asks the replica what is to be done. In a group that changes what readers look at.
+func (n *Node) ready() (replica.Effects, bool) {
+	if n.solo {
+		return n.replica.Ready(n.now())
+	}
+	n.lockReaders()
+	defer n.unlockReaders()
+	return n.replica.Ready(n.now())
+}
+
+// send hands messages to the links, which take them on their way when mu is given up.
+func (n *Node) send(messages []replica.Message) {
+	for i := range messages {
+		m := &messages[i]
+		n.link.Send(m.To, m, urgent(m))
+		n.sent = true
+	}
+}
+
+// urgent says whether a message is small, of use only while it is new, and may overtake others.
+func urgent(m *replica.Message) bool {
+	switch m.Kind {
+	case replica.Ack, replica.Grant:
+		return true
+	case replica.Raft:
+		switch m.Raft.GetType() {
+		case pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgReadIndex, pb.MsgReadIndexResp:
+			return true
+		}
+	}
+	return false
 }
 
 // store brings a to the log.
 func (n *Node) store(a replica.Append) {
 	if n.wal == nil {
-		n.replica.Stored(a, n.clock.instant())
+		if a.Hard != nil {
+			n.hard = a.Hard
+		}
+		n.replica.Stored(a, n.now())
 		return
 	}
-	n.record(a)
+	n.enter(a)
 	n.unwritten = append(n.unwritten, a)
 	n.write()
 }
 
-// record puts a into the log's buffer.
-func (n *Node) record(a replica.Append) {
+// enter puts a into the log's buffer.
+func (n *Node) enter(a replica.Append) {
 	var head [entryHead]byte
 	commit := n.replica.Commit()
+	if a.Base != nil {
+		n.wal.Jump(a.Base.Index)
+		n.wal.Append(recordBase, 0, a.Base.Append(nil), nil)
+	}
 	if h := a.Hard; h != nil {
 		binary.LittleEndian.PutUint64(head[:], h.GetTerm())
 		binary.LittleEndian.PutUint64(head[8:], h.GetVote())
@@ -110,7 +183,7 @@ func (n *Node) write() {
 			n.unsynced = append(n.unsynced, a)
 			n.sync()
 		} else {
-			n.replica.Stored(a, n.clock.instant())
+			n.replica.Stored(a, n.now())
 		}
 		n.unwritten[i] = replica.Append{}
 	}
@@ -120,10 +193,17 @@ func (n *Node) write() {
 	}
 	n.log.Info("the log can be written again")
 	n.problem = nil
+	n.letGo()
+}
+
+// letGo submits what was held.
+func (n *Node) letGo() {
 	held := n.held
 	n.held = nil
 	for _, b := range held {
+		since := b.since
 		n.submit(b)
+		b.since = since
 	}
 }
 
@@ -131,14 +211,27 @@ func (n *Node) write() {
 // their place stay the same, so nothing is lost by it. Anything else is for good.
 func (n *Node) unwritable(err error) {
 	if !wal.Full(err) {
-		n.die(err)
+		n.broken(err)
 		return
 	}
 	if n.problem == nil {
-		n.since = n.clock.now()
 		n.problem = fmt.Errorf("the disk of %s is full: make room, writes are held and then refused until then", n.cfg.Dir)
 		n.log.Error(n.problem.Error(), slog.Any("err", err))
 	}
+}
+
+// broken ends all writing since the log has failed. What it holds may differ from what was acknowledged: this member does not vote by it again.
+func (n *Node) broken(err error) {
+	if n.dead {
+		return
+	}
+	if n.record.made != "" && !n.solo {
+		n.record.forgetful = true
+		if err := n.record.write(n.cfg.Dir); err != nil {
+			n.log.Error(err.Error())
+		}
+	}
+	n.die(fmt.Errorf("the log cannot be relied on any more: %w; restart the daemon when the disk is in order", err))
 }
 
 // die ends all writing. What was handed in may be on the disk or not: its outcome is unknown.
@@ -157,11 +250,9 @@ func (n *Node) die(err error) {
 		n.deliverLater(b)
 	}
 	n.flying, n.flyingBytes, n.held, n.unwritten, n.unsynced = nil, 0, nil, nil, nil
-	n.refused = true
 	n.over.Store(true)
 	if !errors.Is(err, errClosed) {
-		n.problem = fmt.Errorf("the log cannot be relied on any more: %w; restart the daemon when the disk is in order", err)
-		n.log.Error(n.problem.Error())
+		n.log.Error(err.Error())
 		close(n.failed)
 	}
 }
@@ -170,7 +261,7 @@ func (n *Node) die(err error) {
 func (n *Node) apply() {
 	for more := n.replica.Visible(); more; {
 		n.lockReaders()
-		more = n.replica.Apply(applyBytes, n.clock.instant())
+		more = n.replica.Apply(applyBytes, n.now())
 		n.unlockReaders()
 		n.applied = true
 	}
@@ -191,15 +282,20 @@ func (n *Node) unlockReaders() {
 
 // finish takes notice that a batch is applied or refused. Caller holds mu.
 func (n *Node) finish(b *batch) {
-	if len(n.flying) > 0 && n.flying[0] == b {
-		last := copy(n.flying, n.flying[1:])
-		n.flying[last] = nil
-		n.flying = n.flying[:last]
-		if b.door != nil {
-			n.flyingBytes -= uint64(len(b.Ops))
-		}
+	if i := slices.Index(n.flying, b); i >= 0 { // the first, unless it was lost or withdrawn
+		n.land(i)
 	}
 	n.deliverLater(b)
+}
+
+// land takes a batch off those that are on their way.
+func (n *Node) land(i int) {
+	if b := n.flying[i]; b.door != nil {
+		n.flyingBytes -= uint64(len(b.Ops))
+	}
+	last := i + copy(n.flying[i:], n.flying[i+1:])
+	n.flying[last] = nil
+	n.flying = n.flying[:last]
 }
 
 // deliverLater has the door of b deliver it.
@@ -216,52 +312,84 @@ func (n *Node) deliverLater(b *batch) {
 	d.finished.Store(true)
 }
 
-// unlock gives up mu and wakes who is to be woken.
+// unlock gives up mu, has messages sent and wakes who is to be woken.
 func (n *Node) unlock() {
-	woken, applied, refused := n.woken, n.applied, n.refused
-	n.woken, n.applied, n.refused = nil, false, n.dead
+	woken, moved, sent, dead := n.woken, n.applied, n.sent, n.dead
+	n.woken, n.applied, n.sent = nil, false, false
+	applied := uint64(0)
+	if moved {
+		applied = n.replica.Applied()
+	}
 	n.mu.Unlock()
+	if sent {
+		n.link.Flush()
+	}
 	for _, d := range woken {
 		d.wake()
 	}
-	if n.waits.Load() && (applied || refused) {
-		n.answerWaiting(refused)
+	if !n.waits.some.Load() {
+		return
+	}
+	if moved {
+		wake(n.waits.take(applied))
+	}
+	if dead {
+		refuse(n.waits.late(0, true), engine.ErrUnavailable)
 	}
 }
 
-// answerWaiting has the waiting readers ask again, or refuses them.
-func (n *Node) answerWaiting(refuse bool) {
-	n.waitMu.Lock()
-	waiting := n.waiting
-	n.waiting = nil
-	n.waits.Store(false)
-	n.waitMu.Unlock()
-	for _, s := range waiting {
-		if refuse {
-			s.Refuse(engine.ErrUnavailable)
-		} else {
-			s.Wake()
-		}
+// refusal is an ErrUnavailable with a reason of its own.
+type refusal struct{ error }
+
+func (refusal) Unwrap() error { return engine.ErrUnavailable }
+
+// unavailable is why nothing can be carried out now. Caller holds mu.
+func (n *Node) unavailable() error {
+	if n.problem != nil {
+		return refusal{n.problem}
 	}
+	return engine.ErrUnavailable
 }
 
-// refuseLate answers what was held for longer than the budget. What was never sent is refused politely; of the rest nobody knows. Caller holds mu.
+// refuseLate answers the writes that were held for longer than the budget. What was never sent is refused politely; of the rest nobody knows. Caller
+// holds mu.
 func (n *Node) refuseLate() {
-	late := n.clock.now() - int64(n.cfg.Hold)
-	n.refused = n.dead || n.problem != nil && n.since < late
-	for len(n.held) > 0 && n.held[0].since < late {
-		b := n.held[0]
-		n.held = n.held[1:]
-		b.err = engine.ErrUnavailable
-		n.deliverLater(b)
-	}
-	for _, b := range n.flying {
-		if b.since >= late {
-			return
+	now := n.clock.mono()
+	late := func(b *batch) bool { return b.door != nil && now-b.since >= int64(b.door.hold) }
+	kept := n.held[:0]
+	for _, b := range n.held {
+		if late(b) {
+			b.err = n.unavailable()
+			n.deliverLater(b)
+		} else {
+			kept = append(kept, b)
 		}
-		if !b.answered && b.door != nil {
+	}
+	clear(n.held[len(kept):])
+	n.held = kept
+	for i := 0; i < len(n.flying); i++ {
+		b := n.flying[i]
+		switch {
+		case b.answered || !late(b):
+		case n.replica.Withdraw(&b.Batch):
+			b.err = n.unavailable()
+			n.land(i)
+			i--
+			n.deliverLater(b)
+		default:
 			b.answered = true
 			n.deliverLater(&batch{node: n, door: b.door, writers: slices.Clone(b.writers), err: engine.ErrUncertain})
 		}
+	}
+}
+
+// refuseReaders refuses those that have waited for longer than the budget, and forgets those that never came back. Caller does not hold mu.
+func (n *Node) refuseReaders(doors []*Door, why error) {
+	now := n.clock.mono()
+	if n.waits.some.Load() {
+		refuse(n.waits.late(now, false), why)
+	}
+	for _, d := range doors {
+		d.forgetPasses(now)
 	}
 }

@@ -69,14 +69,14 @@ type evictor struct {
 // evict proposes one Evict if there should be one, and says whether it did. Caller holds mu.
 func (n *Node) evict() bool {
 	e := &n.evictor
-	now := n.clock.now()
+	now := n.clock.mono()
 	switch level := n.level(); {
 	case level < lowWater:
 		e.active = false
 	case level >= highWater:
 		e.active = true
 	}
-	if !e.active || e.flying == maxEvicts || now < e.rest {
+	if !e.active || e.flying == maxEvicts || now < e.rest || !n.leads() {
 		return false
 	}
 	size := n.pick()

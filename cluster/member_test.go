@@ -67,10 +67,10 @@ func TestMemberFile(t *testing.T) {
 	}
 	start(t, Config{Dir: dir}).Close()
 	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), "format 1, made 2") {
+	if err != nil || !strings.Contains(string(text), "format 2, made 2") {
 		t.Fatalf("%q, %v", text, err)
 	}
-	os.WriteFile(path, []byte(strings.Replace(string(text), "format 1", "format 2", 1)), 0o600)
+	os.WriteFile(path, []byte(strings.Replace(string(text), "format 2", "format 3", 1)), 0o600)
 	if n, err := Start(Config{Dir: dir, Logger: quiet()}); err == nil {
 		n.Close()
 		t.Error("a format of the future was started")

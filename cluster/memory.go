@@ -48,3 +48,19 @@ func part(limit uint64) int64 {
 	}
 	return int64(min(max(limit/16, 4<<20), 64<<20))
 }
+
+// retain is how many bytes of the log are kept in memory for members that are behind.
+func retain(limit uint64) int {
+	if limit == 0 {
+		return 256 << 20
+	}
+	return int(max(limit/8, 16<<20))
+}
+
+// waitingBytes is how many bytes may wait for each other member.
+func waitingBytes(limit uint64) int {
+	if limit == 0 {
+		return 64 << 20
+	}
+	return int(min(max(limit/32, 8<<20), 64<<20))
+}

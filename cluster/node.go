@@ -1,23 +1,29 @@
 // Package cluster is the world around a replica: its goroutines, clock, log, snapshots and memory; and the doors by which workers reach it.
 //
-// It does not know what an op means. Read this file first, then door.go (a worker's side), drive.go (what carries out the replica's effects),
-// start.go (recovery), member.go (a directory and its repair), snapshot.go, evict.go, clock.go; wal/ is the log on disk.
+// It does not know what an op means. Read this file first, then door.go (a worker's side) and waits.go (readers that must wait), drive.go (what carries
+// out the replica's effects), start.go (recovery), census.go and join.go (how a group comes to be), member.go (a directory and its repair), peers.go (what
+// the other members ask), tend.go (what a leader looks after), snapshot.go and stream.go, evict.go, clock.go; wal/ is the log on disk, link/ are the
+// connections between members.
 //
 // Locks, in the order in which they may be taken together:
 //
+//	Node.receiving, Node.shooting   snapshots, which come one at a time
 //	Node.mu        the replica, the log's appending side, the batches, the list of doors, the evictor
 //	Door.mu        each of them, in the order of Node.doors: together they guard the state against readers. A read takes its own
 //	               Door's; what changes the state holds Node.mu and all of them
-//	Node.waitMu    the readers that wait
+//	waits.mu       the readers that wait
 //
-// Nobody waits for the disk under a lock, except for the write(2) of the log. Nothing of a dialect is called under a lock, except for Show.
+// The links' own locks come behind all of these. Nobody waits for the disk or the network under a lock, except for the write(2) of the log. Nothing of a
+// dialect is called under a lock, except for Show.
 package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,8 +31,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"holdfast/cluster/link"
 	"holdfast/cluster/wal"
-	"holdfast/engine"
 	"holdfast/keyspace"
 	"holdfast/op"
 	"holdfast/replica"
@@ -43,9 +51,9 @@ const (
 
 func (d Durability) String() string { return [...]string{"second", "always", "memory"}[d] }
 
-// Config is what a Node is started with.
+// Config is what a Node is started with. Times that are zero are replica.Config's defaults.
 type Config struct {
-	Name          string // of this member, for people
+	Name          string // of this member; one at a time in a group has it
 	Dir           string // of log and snapshots; made if it is not there. Only with durability Memory it is not used and may be empty
 	Durability    Durability
 	Limit         uint64                  // bytes that the process may take; 0 for no limit, else at least MinLimit
@@ -54,11 +62,26 @@ type Config struct {
 	Rules         []op.Rule               // classes by the name of the key, tried in order
 	Segment       int64                   // bytes of a log segment; a sixteenth of Limit if zero, 4 to 64 MiB
 	SnapshotAfter int64                   // bytes of log after which a snapshot is taken, or half the state if that is more; a quarter of Limit if zero, 16 to 64 MiB
-	SnapshotRate  int64                   // bytes a second that a snapshot writes at most; 150 MB if zero
-	Hold          time.Duration           // how long a write is held before it is refused; 3 s if zero
+	SnapshotRate  int64                   // bytes a second that a snapshot writes or sends at most; 150 MB if zero
 	Logger        *slog.Logger            // slog.Default if nil
 	Wall          func() time.Time        // the wall clock; time.Now if nil
 	fault         func(does string) error // for tests: wal.Options.Fault
+
+	// Of a group; nothing of it for a group of one.
+	Listener   net.Listener       // where the other members reach this one; closed by Close
+	Addr       string             // by which they do, host:port
+	Members    []Peer             // all that found the group, this one among them; empty with Join
+	Join       []string           // addresses of members of a running group to be let into
+	TLS        func() *tls.Config // see link.Config; nil: plain TCP
+	ReadIndex  bool               // reads take a round to a majority, and no clock is trusted
+	Promise    time.Duration      // see replica.Config, as for the next four
+	Lease      time.Duration
+	Heartbeat  time.Duration
+	ClockBound time.Duration
+	Drift      int             // hundredths
+	Stopping   <-chan struct{} // closed: Start gives up waiting for other members; may be nil
+	level      uint32          // for tests: replica.Config.Level
+	dial       func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 const (
@@ -66,7 +89,8 @@ const (
 	syncEvery  = time.Second
 	applyBytes = 64 << 10 // bytes of entries that are applied while readers are locked out, in one go
 	maxStamps  = 8        // entries without ops, which remove keys that are due, in one write to the log
-	memberID   = 1        // of the only member of a group of one
+	firstID    = 1        // raft's, of a group of one of the first version
+	firstIndex = 1        // behind it a group's log begins
 )
 
 // Node is a running member.
@@ -75,47 +99,67 @@ type Node struct {
 	log     *slog.Logger
 	lock    *os.File
 	clock   *clock
-	state   *keyspace.State // changed under mu and all Door.mu; read under any of these
+	state   *keyspace.State // changed under mu and all Door.mu; read under any of these. nil before there is one
 	used    *marks
+	budget  uint64 // for entries, of this member
+	life    uint64 // random, of this process
 	started int64
 
+	reads   reads
+	waits   waits
 	ticking atomic.Bool   // somebody waits for a tick entry
 	poked   chan struct{} // has the ticker act at once
 	syncing chan struct{} // has the syncer act at once
 	snapNow chan chan error
 	stop    chan struct{}
+	ctx     context.Context // ends with stop
 	running sync.WaitGroup
 	closing sync.Once
 	failed  chan struct{} // closed when problem is for good
 	over    atomic.Bool   // dead, for readers
 
+	link      *link.Links                   // nil without a Listener
+	identity  atomic.Pointer[link.Identity] // as the links show it
+	joining   []string                      // addresses of members that are asked to let this one in; of Start alone
+	shooting  sync.Mutex                    // one snapshot at a time is taken, sent or restored; taken before mu
+	receiving sync.Mutex                    // one is received at a time; taken before shooting
+	tosend    chan struct{}                 // has the snapshots that members want sent
+
 	mu          sync.Mutex
-	replica     *replica.Replica
-	wal         *wal.Log // nil with durability Memory
+	replica     *replica.Replica // nil before there is one; replaced under all Door.mu too
+	restoring   bool             // there is no state: the replica is left alone. Changed under all Door.mu too
+	solo        bool             // a group of one, which leads
+	record      record
+	condition   condition    // in which it was recovered
+	end         replica.Base // where the recovered log ends, committed or not, and its members
+	hard        *pb.HardState
+	version     uint64              // of the members that the links know
+	known       map[uint64]standing // of the other members, on a leader
+	sent        bool                // messages are to be flushed when mu is given up
+	wanting     []uint64            // members that want a snapshot
+	configuring bool                // settings are on their way
+	waitsFor    string              // why there is no leader, if that is known
+	wal         *wal.Log            // nil with durability Memory, and before there is one
 	doors       []*Door
 	flushing    *Door            // the one whose Flush holds mu
 	unwritten   []replica.Append // appended to the log's buffer; the disk was full
 	unsynced    []replica.Append // written; to be reported when they are on stable storage
-	held        []*batch         // not handed to the replica since the disk is full
+	held        []*batch         // not handed to the replica since the disk is full, or a snapshot is being restored
 	flying      []*batch         // handed to the replica, in order
 	flyingBytes uint64           // of the doors' batches among them
 	woken       []*Door          // to be woken when mu is given up
 	problem     error            // what keeps writes from being carried out
 	dead        bool             // for good
-	since       int64            // when the problem began, own clock
 	applied     bool             // since mu was taken
-	refused     bool             // the waiting readers are to be refused when mu is given up
+	ticks       int
 	evictor     evictor
 	snapshot    snapshotStatus
 	fsyncs      [60]int64 // the slowest fsync of each of the last seconds, ns
 	fsyncAt     int64     // second of the newest of them, since the clock's base
-
-	waitMu  sync.Mutex
-	waiting []engine.Reader // until something is applied
-	waits   atomic.Bool     // waiting is not empty
 }
 
-// Start opens the data directory, recovers the state, and returns when requests can be answered.
+// Start opens the data directory, recovers the state, and returns when requests can be taken: in a new group when a majority of its members is
+// there.
 func Start(cfg Config) (*Node, error) {
 	n, err := prepare(cfg)
 	if err != nil {
@@ -141,20 +185,28 @@ func prepare(cfg Config) (*Node, error) {
 	if cfg.SnapshotRate == 0 {
 		cfg.SnapshotRate = 150e6
 	}
-	if cfg.Hold == 0 {
-		cfg.Hold = 3 * time.Second
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if cfg.Wall == nil {
-		cfg.Wall = time.Now
-	}
-	return &Node{
-		cfg: cfg, log: cfg.Logger, started: cfg.Wall().UnixNano(), used: newMarks(cfg.Limit),
-		poked: make(chan struct{}, 1), syncing: make(chan struct{}, 1), snapNow: make(chan chan error),
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, used: newMarks(cfg.Limit), life: random(), restoring: true,
+		poked: make(chan struct{}, 1), syncing: make(chan struct{}, 1), tosend: make(chan struct{}, 1), snapNow: make(chan chan error),
 		stop: make(chan struct{}), failed: make(chan struct{}),
-	}, nil
+	}
+	n.started = n.wall().UnixNano()
+	n.waits.last = random() // a question of an earlier life is never taken for one of this
+	var cancel context.CancelFunc
+	n.ctx, cancel = context.WithCancel(context.Background())
+	go func() { <-n.stop; cancel() }()
+	return n, nil
+}
+
+// wall reads the wall clock.
+func (n *Node) wall() time.Time {
+	if n.cfg.Wall == nil {
+		return time.Now()
+	}
+	return n.cfg.Wall()
 }
 
 // Failed is closed when the node can carry out no writes any more and should be stopped; Err says why.
@@ -168,12 +220,11 @@ func (n *Node) Err() error {
 }
 
 // Close stops the node: what was handed in is carried out and its doors are woken for it, the log is synced. Doors may still be
-// used: they answer reads, deliver what is finished and refuse writes.
+// used: they answer reads as long as they may, deliver what is finished and refuse writes.
 func (n *Node) Close() error {
 	var err error
 	n.closing.Do(func() {
-		close(n.stop)
-		n.running.Wait()
+		n.halt()
 		if n.wal != nil {
 			n.syncLog()
 		}
@@ -187,6 +238,15 @@ func (n *Node) Close() error {
 
 var errClosed = errors.New("this daemon is stopping")
 
+// halt ends all goroutines.
+func (n *Node) halt() {
+	close(n.stop)
+	if n.link != nil {
+		n.link.Close()
+	}
+	n.running.Wait()
+}
+
 // abandon gives up what is open.
 func (n *Node) abandon() (err error) {
 	if n.wal != nil {
@@ -198,12 +258,17 @@ func (n *Node) abandon() (err error) {
 	return err
 }
 
-// run starts the goroutines; Close waits for them.
-func (n *Node) run() {
-	n.running.Go(n.tickLoop)
-	if n.wal != nil {
-		n.running.Go(n.syncLoop)
-		n.running.Go(n.snapshotLoop)
+// pause waits, and says why it must not.
+func (n *Node) pause(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-n.stop:
+		return errClosed
+	case <-n.cfg.Stopping:
+		return errClosed
 	}
 }
 
@@ -217,7 +282,11 @@ func (n *Node) tickLoop() {
 		case <-t.C:
 			n.mu.Lock()
 			n.ticked()
+			late, doors, why := n.ticks%lookLate == 0, n.doors, n.unavailable()
 			n.unlock()
+			if late {
+				n.refuseReaders(doors, why)
+			}
 		case <-n.poked:
 			n.mu.Lock()
 			n.work()
@@ -229,15 +298,18 @@ func (n *Node) tickLoop() {
 
 // ticked does what is to be done every tick. Caller holds mu.
 func (n *Node) ticked() {
-	mono := int64(time.Since(n.clock.base))
-	if jump := n.clock.adjust(mono, n.cfg.Wall().UnixNano()); jump > 0 {
+	n.ticks++
+	n.clock.lookAsleep(time.Now())
+	if jump := n.clock.adjust(n.clock.mono(), n.wall().UnixNano()); jump > 0 {
 		n.log.Warn("the clock was set forward: keys may end early", slog.Duration("by", jump))
 	}
 	if n.problem != nil && !n.dead {
 		n.write()
 	}
-	if !n.dead {
-		n.replica.Tick(n.clock.instant())
+	if !n.dead && !n.restoring {
+		n.replica.Fsync = n.slowestFsync()
+		n.replica.Tick(n.now())
+		n.ask()
 	}
 	n.work()
 	n.refuseLate()
@@ -252,21 +324,42 @@ func (n *Node) reap() {
 	stamps := 1
 	for more := true; more; {
 		n.mu.Lock()
-		before := n.replica.Applied()
-		if !n.dead && n.problem == nil && !n.replica.Busy() && n.state.Due(n.clock.now()) {
-			for range stamps {
-				n.replica.Stamp(n.clock.instant())
-			}
-			n.drive()
-			stamps = min(2*stamps, maxStamps)
-		}
-		if !n.dead && n.problem == nil && n.evict() {
-			n.drive()
-		}
-		more = n.replica.Applied() != before
+		more = n.reapSome(&stamps)
 		n.unlock()
 		runtime.Gosched() // to whoever has been waiting for mu
 	}
+}
+
+// reapSome does one step of that and says whether there is more to do. Only a leader can. Caller holds mu.
+func (n *Node) reapSome(stamps *int) (more bool) {
+	if n.dead || n.problem != nil || !n.leads() {
+		return false
+	}
+	before := n.replica.Applied()
+	if !n.replica.Busy() && n.state.Due(n.present()) {
+		for range *stamps {
+			n.replica.Stamp(n.now())
+		}
+		n.drive()
+		*stamps = min(2**stamps, maxStamps)
+	}
+	if !n.dead && n.problem == nil && n.evict() {
+		n.drive()
+	}
+	return n.replica.Applied() != before
+}
+
+// leads says whether this member leads. Caller holds mu.
+func (n *Node) leads() bool {
+	return !n.restoring && n.replica.Leader() == n.record.id
+}
+
+// present is the group's time, about, Unix ns. Caller holds mu.
+func (n *Node) present() int64 {
+	if n.solo {
+		return max(n.clock.now(), n.state.Stamp())
+	}
+	return n.replica.Present(n.now())
 }
 
 // sync has the syncer act.
@@ -302,22 +395,25 @@ func (n *Node) syncLoop() {
 // syncLog syncs the log and reports what that makes stable.
 func (n *Node) syncLog() {
 	n.mu.Lock()
-	count := len(n.unsynced)
+	count, log := len(n.unsynced), n.wal
 	n.mu.Unlock()
+	if log == nil {
+		return
+	}
 	begin := time.Now()
-	err := n.wal.Sync()
+	err := log.Sync()
 	took := time.Since(begin)
 	n.mu.Lock()
 	n.noteFsync(took)
 	if err != nil {
-		n.die(err)
-	} else if count > 0 {
+		n.broken(err)
+	} else if count > 0 && !n.dead {
 		for _, a := range n.unsynced[:count] {
-			n.replica.Stored(a, n.clock.instant())
+			n.replica.Stored(a, n.now())
 		}
 		n.unsynced = append(n.unsynced[:0], n.unsynced[count:]...)
 		n.drive()
-		if n.state.Due(n.clock.now()) {
+		if n.leads() && n.state.Due(n.present()) {
 			n.poke()
 		}
 	}
@@ -327,18 +423,9 @@ func (n *Node) syncLog() {
 	n.unlock()
 }
 
-// await has s woken when something was applied.
-func (n *Node) await(s engine.Reader) {
-	n.waitMu.Lock()
-	n.waiting = append(n.waiting, s)
-	n.waits.Store(true)
-	n.waitMu.Unlock()
-	n.ticking.Store(true)
-}
-
 // Snapshot takes a snapshot now and returns when it is on stable storage.
 func (n *Node) Snapshot(ctx context.Context) error {
-	if n.wal == nil {
+	if n.cfg.Durability == Memory {
 		return errors.New("with durability memory there are no snapshots")
 	}
 	done := make(chan error, 1)

@@ -25,9 +25,11 @@ type worker struct {
 	woken chan struct{}
 }
 
-func newWorker(n *Node) *worker {
+func newWorker(n *Node) *worker { return newWorkerHolding(n, 3*time.Second) }
+
+func newWorkerHolding(n *Node, hold time.Duration) *worker {
 	w := &worker{woken: make(chan struct{}, 1)}
-	w.Door = n.Door(w.wakeUp)
+	w.Door = n.Door(w.wakeUp, hold)
 	return w
 }
 
@@ -121,7 +123,7 @@ func onDisk(t *testing.T, cfg Config) *keyspace.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.state = keyspace.New(nil, nil)
+	n.state = newState(&cfg)
 	base, err := n.loadSnapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +187,7 @@ func TestWriteAndRead(t *testing.T) {
 func TestAnsweredInFlush(t *testing.T) {
 	for _, d := range []Durability{Second, Memory} {
 		n := start(t, Config{Dir: t.TempDir(), Durability: d})
-		door := n.Door(func() { t.Error("a worker was woken") })
+		door := n.Door(func() { t.Error("a worker was woken") }, time.Second)
 		for range 100 {
 			a := new(answer)
 			door.Write(set("a", "1"), a)

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 
+	"holdfast/keyspace"
 	"holdfast/replica"
 )
 
@@ -23,8 +24,9 @@ import (
 //
 // Each checksum also covers the ones before it: no block can be missing or stand in another place.
 const (
-	snapshotMagic = "holdsnp\x01"
-	maxBlock      = 1 << 30 // bytes of a block: a record is never cut
+	snapshotMagic = "holdsnp\x02"
+	snapshotFirst = "holdsnp\x01" // of the first version, whose base was index(8) term(8) ids of voters(8 each)
+	maxBlock      = 1 << 30       // bytes of a block: a record is never cut
 	readBuffer    = 256 << 10
 	snapshotEnd   = ".snapshot"
 )
@@ -33,9 +35,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func snapshotName(index uint64) string { return fmt.Sprintf("%016x", index) + snapshotEnd }
 
-// snapshotWriter writes a snapshot file.
+// snapshotWriter writes a snapshot to a file, or to a member.
 type snapshotWriter struct {
-	file  *os.File
+	to    io.Writer
+	file  *os.File // nil if it is sent
 	sum   uint32
 	size  int64
 	begun int64 // up to where writing back was begun
@@ -45,7 +48,7 @@ func (w *snapshotWriter) begin(base replica.Base) error {
 	if err := w.write([]byte(snapshotMagic)); err != nil {
 		return err
 	}
-	return w.block(encodeBase(base))
+	return w.block(base.Append(nil))
 }
 
 // block writes b as one block. An empty one is the end.
@@ -61,20 +64,20 @@ func (w *snapshotWriter) block(b []byte) error {
 }
 
 func (w *snapshotWriter) write(b []byte) error {
-	if _, err := w.file.Write(b); err != nil {
+	if _, err := w.to.Write(b); err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
 	w.size += int64(len(b))
-	if w.size-w.begun >= writeBackStep {
+	if w.file != nil && w.size-w.begun >= writeBackStep {
 		writeBack(w.file, w.begun, w.size-w.begun)
 		w.begun = w.size
 	}
 	return nil
 }
 
-// end completes the file and brings it to stable storage.
+// end completes the snapshot, and brings a file to stable storage.
 func (w *snapshotWriter) end() error {
-	if err := w.block(nil); err != nil {
+	if err := w.block(nil); err != nil || w.file == nil {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
@@ -100,32 +103,48 @@ func openSnapshot(path string, each func(records []byte) error) (base replica.Ba
 	return readSnapshot(bufio.NewReaderSize(f, readBuffer), info.Size(), each)
 }
 
-// readSnapshot reads a snapshot of size bytes.
+// readSnapshot reads a snapshot of at most size bytes.
 func readSnapshot(from io.Reader, size int64, each func(records []byte) error) (base replica.Base, err error) {
 	r := snapshotReader{r: from, left: size}
+	if base, err = r.begin(); err == nil {
+		err = r.blocks(each)
+	}
+	return base, err
+}
+
+// blocks gives each the blocks up to the end.
+func (r *snapshotReader) blocks(each func(records []byte) error) error {
+	for {
+		b, err := r.block()
+		if err != nil || len(b) == 0 {
+			return err
+		}
+		if err := each(b); err != nil {
+			return err
+		}
+	}
+}
+
+// begin reads the header.
+func (r *snapshotReader) begin() (base replica.Base, err error) {
 	var magic [len(snapshotMagic)]byte
-	if _, err := io.ReadFull(r.r, magic[:]); err != nil || string(magic[:]) != snapshotMagic {
+	if _, err := io.ReadFull(r.r, magic[:]); err != nil || string(magic[:]) != snapshotMagic && string(magic[:]) != snapshotFirst {
 		return base, errSnapshot
 	}
 	head, err := r.block()
 	if err != nil {
 		return base, err
 	}
-	if base = decodeBase(head); base.Index == 0 || len(base.Members) == 0 {
-		return base, errSnapshot
+	ok := true
+	if string(magic[:]) == snapshotMagic {
+		base, ok = replica.DecodeBase(head)
+	} else if ok = len(head) == 24; ok {
+		base = replica.Base{Index: le.Uint64(head), Term: le.Uint64(head[8:]), Members: []replica.Member{{ID: le.Uint64(head[16:])}}}
 	}
-	for {
-		b, err := r.block()
-		if err != nil {
-			return base, err
-		}
-		if len(b) == 0 {
-			return base, nil
-		}
-		if err := each(b); err != nil {
-			return base, err
-		}
+	if !ok || base.Index == 0 || len(base.Members) == 0 {
+		err = errSnapshot
 	}
+	return base, err
 }
 
 type snapshotReader struct {
@@ -192,9 +211,10 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 		return nil, err
 	}
 	os.Remove(filepath.Join(n.snapshotDir(), "new.tmp"))
+	os.Remove(filepath.Join(n.snapshotDir(), receivedFile))
 	for _, s := range all {
 		path := filepath.Join(n.snapshotDir(), s.name)
-		base, err := openSnapshot(path, n.load)
+		base, err := openSnapshot(path, loader(n.state))
 		if err == nil {
 			n.snapshot.index = base.Index
 			if info, err := os.Stat(path); err == nil {
@@ -203,18 +223,21 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 			return &base, nil
 		}
 		n.log.Error("a snapshot cannot be read", slog.String("file", path), slog.Any("err", err))
-		n.state = newState(&n.cfg) // what was half loaded is given up
+		n.state.Release() // what was half loaded
+		n.state = newState(&n.cfg)
 	}
 	return nil, fmt.Errorf("no snapshot in %s can be read: put back a copy, or give it up with: holdfast repair --data %s", n.snapshotDir(), n.cfg.Dir)
 }
 
-// load takes records into the state.
-func (n *Node) load(records []byte) error {
-	rest, err := n.state.Load(records)
-	if err == nil && len(rest) > 0 {
-		err = errSnapshot
+// loader takes records into a state.
+func loader(s *keyspace.State) func(records []byte) error {
+	return func(records []byte) error {
+		rest, err := s.Load(records)
+		if err == nil && len(rest) > 0 {
+			err = errSnapshot
+		}
+		return err
 	}
-	return err
 }
 
 // repairSnapshots moves damaged snapshots aside.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,6 +39,8 @@ func (n *Node) snapshotLoop() {
 			return
 		case done := <-n.snapNow:
 			done <- n.takeSnapshot()
+		case <-n.tosend:
+			n.sendSnapshots()
 		case now := <-t.C:
 			if now.Before(notBefore) || !n.snapshotDue() {
 				continue
@@ -55,15 +58,24 @@ func (n *Node) snapshotDue() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	after := max(n.cfg.SnapshotAfter, int64(n.state.Memory().Used/2))
-	return !n.dead && n.wal.Bytes()-n.snapshot.logStart > after
+	return !n.dead && !n.restoring && n.wal != nil && n.wal.Bytes()-n.snapshot.logStart > after
 }
 
 // takeSnapshot writes the state as it is now to a file, while requests go on, and lets go of the log before it.
 func (n *Node) takeSnapshot() error {
+	n.shooting.Lock()
+	defer n.shooting.Unlock()
 	begin := time.Now()
 	var w *keyspace.Snapshot
 	var base replica.Base
-	n.still(func() { w, base = n.state.BeginSnapshot(), n.replica.Base() })
+	n.still(func() {
+		if !n.restoring && n.wal != nil {
+			w, base = n.state.BeginSnapshot(), n.replica.Base()
+		}
+	})
+	if w == nil {
+		return errNoState
+	}
 	temp := filepath.Join(n.snapshotDir(), "new.tmp")
 	size, err := n.writeSnapshot(temp, w, base)
 	if err != nil {
@@ -82,7 +94,7 @@ func (n *Node) takeSnapshot() error {
 		return err
 	}
 	n.mu.Lock()
-	n.snapshot = snapshotStatus{base.Index, n.cfg.Wall().UnixNano(), n.wal.Bytes()}
+	n.snapshot = snapshotStatus{base.Index, n.wall().UnixNano(), n.wal.Bytes()}
 	n.unlock()
 	n.log.Info("snapshot", slog.Uint64("index", base.Index), slog.Int64("bytes", size), slog.Duration("took", time.Since(begin)))
 	return nil
@@ -113,33 +125,47 @@ func (n *Node) still(f func()) {
 	n.unlock()
 }
 
-// writeSnapshot writes and syncs the file. It takes the state slice by slice, no faster than SnapshotRate, and with a rest behind every slice
-// that is as long as the slice took, so that requests have at least half of the time.
+// writeSnapshot writes and syncs the file.
 func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Base) (size int64, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("begin a snapshot: %w", err)
 	}
 	defer f.Close()
-	out := snapshotWriter{file: f}
+	out := snapshotWriter{to: f, file: f}
+	err = n.shoot(&out, w, base, math.MaxInt)
+	return out.size, err
+}
+
+// shoot writes a snapshot. It takes the state slice by slice, no faster than SnapshotRate, and with a rest behind every slice that is as long as the
+// slice took, so that requests have at least half of the time. It gives up when more than most bytes of old versions wait in memory.
+func (n *Node) shoot(out *snapshotWriter, w *keyspace.Snapshot, base replica.Base, most int) error {
 	if err := out.begin(base); err != nil {
-		return 0, err
+		return err
 	}
 	begin := time.Now()
 	var buf []byte
 	for done := false; !done; {
-		backlog, slice := 0, time.Now()
+		backlog, gone, slice := 0, false, time.Now()
 		n.still(func() {
-			buf, done = w.Next(buf[:0], sliceBytes)
-			backlog = w.Backlog()
+			if gone = n.restoring; !gone {
+				buf, done = w.Next(buf[:0], sliceBytes)
+				backlog = w.Backlog()
+			}
 		})
+		switch {
+		case gone:
+			return errNoState
+		case backlog > most:
+			return errors.New("writes come faster than the snapshot is taken")
+		}
 		rest := time.Since(slice)
 		runtime.Gosched() // to whoever has been waiting for the locks
 		if len(buf) == 0 {
 			continue // a stretch without keys
 		}
 		if err := out.block(buf); err != nil {
-			return 0, err
+			return err
 		}
 		wait := time.Duration(float64(out.size)/float64(n.cfg.SnapshotRate)*1e9) - time.Since(begin)
 		if wait = max(wait, rest); backlog > maxBacklog {
@@ -147,9 +173,11 @@ func (n *Node) writeSnapshot(path string, w *keyspace.Snapshot, base replica.Bas
 		}
 		select {
 		case <-n.stop:
-			return 0, errClosed
+			return errClosed
 		case <-time.After(wait):
 		}
 	}
-	return out.size, out.end()
+	return out.end()
 }
+
+var errNoState = errors.New("the state is given up for another one")

@@ -122,7 +122,7 @@ func FuzzReadSnapshot(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	w := snapshotWriter{file: file}
+	w := snapshotWriter{to: file, file: file}
 	w.begin(replica.Base{Index: 7, Term: 2, Members: []replica.Member{{ID: 1, Name: "c1"}}})
 	w.block([]byte("some records"))
 	w.end()

@@ -1,12 +1,16 @@
 package cluster
 
 import (
+	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3"
 
 	"holdfast/engine"
+	"holdfast/replica"
 )
 
 // Status tells how this member is. Any goroutine may call it.
@@ -15,32 +19,112 @@ func (n *Node) Status() engine.Status {
 		Members: 1, Ready: true, Now: n.clock.now(), Started: n.started, Data: n.cfg.Dir, Durable: n.cfg.Durability.String(),
 		Limit: n.cfg.Limit, Resident: resident(),
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.wal != nil {
 		s.LogBytes = n.wal.Bytes()
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	r := n.replica.Status(n.clock.instant())
-	s.Role = "candidate"
-	switch r.Role {
-	case raft.StateLeader:
-		s.Role = "leader"
-	case raft.StateFollower:
-		s.Role = "follower"
-	}
-	if r.Leader == r.ID {
-		s.Leader = n.cfg.Name
-	}
-	s.Quorum = r.Leader != 0 && n.problem == nil
+	s.Snapshot, s.SnapTime = n.snapshot.index, n.snapshot.time
+	s.LogFsync = n.slowestFsync()
 	if n.problem != nil {
 		s.Problem = n.problem.Error()
 	}
-	s.Term, s.Commit, s.Applied, s.Ops = r.Term, r.Commit, r.Applied, n.state.Ops()
-	s.Now = max(s.Now, n.state.Stamp())
-	s.Snapshot, s.SnapTime = n.snapshot.index, n.snapshot.time
-	s.LogFsync = n.slowestFsync()
-	s.Memory = n.state.Memory()
+	if s.Ready = !n.restoring; !s.Ready {
+		return s
+	}
+	n.statusOfGroup(&s)
+	s.Now = n.present()
+	s.Ops, s.Memory = n.state.Ops(), n.state.Memory()
 	return s
+}
+
+// statusOfGroup fills in what the replica knows. Caller holds mu.
+func (n *Node) statusOfGroup(s *engine.Status) {
+	r := n.replica.Status(n.now())
+	members, _ := n.replica.Members()
+	s.Term, s.Commit, s.Visible, s.Applied, s.Draining, s.Members = r.Term, r.Commit, r.Visible, r.Applied, r.Draining, len(members)
+	if s.Lease = r.Lease; r.Lease < 0 {
+		s.Lease = math.MaxInt64
+	}
+	names := map[uint64]string{}
+	for _, m := range members {
+		names[m.ID] = m.Name
+	}
+	s.Leader = names[r.Leader]
+	if s.Role = role(r.ID, r.Leader, r.Learner); r.Leader == 0 && !r.Learner {
+		s.Role = "candidate"
+		if r.Role == raft.StateFollower && n.solo {
+			s.Role = "follower"
+		}
+	}
+	voters, up := 0, 0
+	self := engine.Peer{Name: n.cfg.Name, Addr: n.cfg.Addr, ID: r.ID, Role: role(r.ID, r.Leader, r.Learner), Self: true, Up: true, InRoster: r.Lease != 0,
+		GrantLeft: max(0, r.Lease), Match: r.Last, Fsync: n.replica.Fsync, Level: replica.Level}
+	peers := []engine.Peer{self}
+	if !r.Learner {
+		voters, up = 1, 1
+	}
+	for _, p := range r.Peers {
+		e := peer(&p, &r)
+		peers = append(peers, e)
+		if !p.Learner {
+			voters++
+			if e.Up {
+				up++
+			}
+		}
+		if !e.Up {
+			s.Missing = append(s.Missing, e.Name)
+		}
+	}
+	if n.link != nil {
+		slices.SortFunc(peers, func(a, b engine.Peer) int { return strings.Compare(a.Name, b.Name) })
+		s.Peers = peers
+	}
+	s.Quorum = r.Leader != 0 && n.problem == nil && (r.Leader != r.ID || up > voters/2)
+	if s.Quorum {
+		s.CanLose = max(0, up-(voters/2+1))
+	} else if s.Problem == "" && r.Leader == 0 {
+		s.Problem = n.waitsFor
+	}
+	s.Causes = map[string]uint64{}
+	for _, e := range r.Elections {
+		name := names[e.Leader]
+		if name == "" {
+			name = fmt.Sprintf("%x", e.Leader)
+		}
+		s.Elections = append(s.Elections, engine.Election{At: e.At, Term: e.Term, Leader: name, Cause: e.Cause, Took: e.Took})
+		s.Causes[e.Cause]++
+	}
+}
+
+func role(id, leader uint64, learner bool) string {
+	switch {
+	case learner:
+		return "learner"
+	case id == leader:
+		return "leader"
+	}
+	return "follower"
+}
+
+// silence is how long a member may not be heard before it counts as missing: heartbeats come ten times as often.
+const silence = int64(500 * time.Millisecond)
+
+// peer is another member as this one sees it.
+func peer(p *replica.PeerStatus, r *replica.Status) engine.Peer {
+	e := engine.Peer{
+		Name: p.Name, Addr: p.Addr, ID: p.ID, Role: role(p.ID, r.Leader, p.Learner), RoundTrip: p.RoundTrip, ClockOffset: p.Ahead, Fsync: p.Fsync, Level: p.Level,
+		Match: p.Match, GrantLeft: p.Lease, InRoster: p.Lease > 0, Differs: p.Differs,
+	}
+	switch {
+	case r.Leader == r.ID:
+		e.Up = p.Heard >= 0 && p.Heard < silence
+		e.Lag = r.Last - min(p.Match, r.Last)
+	default: // followers hear nothing but the leader, and believe it that it has a majority
+		e.Up = p.ID != r.Leader || p.Heard < silence
+	}
+	return e
 }
 
 // noteFsync takes notice of how long an fsync took. Caller holds mu, as for slowestFsync.

@@ -38,10 +38,16 @@ func Open(dir string, opt Options, each func(Record) error) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bad != nil {
-		if !bad.torn(opt.Boot) {
-			return nil, bad.error(dir)
+	if bad != nil && !bad.torn(opt.Boot) {
+		return nil, bad.error(dir)
+	}
+	l.intact = r.clean || len(r.segments) == 0 || opt.Boot != 0 && r.boot == opt.Boot
+	if !l.intact && opt.Doubt != nil {
+		if err := opt.Doubt(); err != nil {
+			return nil, err
 		}
+	}
+	if bad != nil {
 		if opt.Logger != nil {
 			opt.Logger.Warn("cut off the end of the log, which a crash left unfinished", slog.String("file", bad.at.name),
 				slog.Int64("offset", bad.offset), slog.Int("records", bad.behind))
@@ -50,7 +56,6 @@ func Open(dir string, opt Options, each func(Record) error) (*Log, error) {
 			return nil, err
 		}
 	}
-	l.intact = r.clean || len(r.segments) == 0 || opt.Boot != 0 && r.boot == opt.Boot
 	return l, l.begin(&r)
 }
 

@@ -25,9 +25,10 @@ const MinSegment = 4 << 10
 
 // Options are how a Log is kept.
 type Options struct {
-	Kept    []uint8 // kinds of which the newest record is repeated at the head of every segment, so that Release does not lose it; their index is 0
-	Segment int64   // bytes after which a new segment is begun; 64 MiB if zero
-	Boot    uint64  // names this run of the machine: what was written in the same one cannot have been lost by the page cache. 0: unknown
+	Kept    []uint8      // kinds of which the newest record is repeated at the head of every segment, so that Release does not lose it; their index is 0
+	Segment int64        // bytes after which a new segment is begun; 64 MiB if zero
+	Boot    uint64       // names this run of the machine: what was written in the same one cannot have been lost by the page cache. 0: unknown
+	Doubt   func() error // called when a part of the log may be missing (see Intact), before anything is changed; nil for none
 	Logger  *slog.Logger
 	Fault   func(does string) error // for tests: asked before every "create", "write" and "sync", which fails if it does; nil for none
 }

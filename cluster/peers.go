@@ -1,0 +1,159 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+
+	"holdfast/cluster/link"
+	"holdfast/replica"
+)
+
+// introduce has the links show who this member is now.
+func (n *Node) introduce() {
+	n.identity.Store(&link.Identity{ID: n.record.id, Name: n.cfg.Name, Life: n.life, Level: replica.Level})
+}
+
+// connect begins to listen to the other members.
+func (n *Node) connect() {
+	n.link = link.Start(link.Config{
+		Listener: n.cfg.Listener, Self: func() link.Identity { return *n.identity.Load() }, Handler: handler{n}, TLS: n.cfg.TLS,
+		Waiting: waitingBytes(n.cfg.Limit), Logger: n.log, Dial: n.cfg.dial,
+	})
+}
+
+// handler is what the links deliver to.
+type handler struct{ *Node }
+
+var _ link.Handler = handler{}
+
+// Receive implements link.Handler.
+func (h handler) Receive(from link.Identity, messages [][]byte) error {
+	n := h.Node
+	decoded := make([]replica.Message, 0, len(messages))
+	for _, b := range messages {
+		if len(b) > 0 && b[0] == byte(replica.Raft) {
+			b = bytes.Clone(b) // raft keeps what it gets
+		}
+		m, err := replica.DecodeMessage(b)
+		if err != nil {
+			return err
+		}
+		if m.From == from.ID {
+			decoded = append(decoded, m)
+		}
+	}
+	n.mu.Lock()
+	defer n.unlock()
+	if n.dead || n.replica == nil || n.restoring && n.joining == nil {
+		return nil
+	}
+	now := n.now() // behind the receipt of all of them, and before anything that comes of them
+	for i := range decoded {
+		n.replica.Step(decoded[i], now)
+	}
+	n.work()
+	return nil
+}
+
+// Up implements link.Handler.
+func (h handler) Up(peer link.Identity) {
+	n := h.Node
+	n.mu.Lock()
+	defer n.unlock()
+	if n.replica != nil && !n.restoring && !n.dead {
+		n.replica.Linked(peer.ID)
+		n.work()
+	}
+}
+
+// Down implements link.Handler.
+func (h handler) Down(link.Identity) {}
+
+// Request implements link.Handler.
+func (h handler) Request(from link.Identity, body []byte) ([]byte, error) {
+	n := h.Node
+	if len(body) < 2 || body[0] != requestVersion {
+		return nil, fmt.Errorf("this controller, %s, does not understand the request: its version is another one, upgrade the older one", n.cfg.Name)
+	}
+	switch body[1] {
+	case askStanding:
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		s := n.standing()
+		return s.append(nil), nil
+	case askJoin:
+		s, err := decodeStanding(body[2:])
+		if err != nil {
+			return nil, err
+		}
+		if s.name != from.Name {
+			return nil, fmt.Errorf("%s asks in the name of %s", from.Name, s.name)
+		}
+		return n.letIn(&s)
+	case askUsed:
+		return n.wereUsed(body[2:])
+	}
+	return nil, fmt.Errorf("this controller, %s, does not know the request %d: it is of an older version", n.cfg.Name, body[1])
+}
+
+// letIn has the group take a member in, if it can.
+func (n *Node) letIn(s *standing) ([]byte, error) {
+	n.mu.Lock()
+	defer n.unlock()
+	self := n.standing()
+	switch {
+	case n.dead || self.condition != active:
+		return nil, fmt.Errorf("%s has no leader now", n.cfg.Name)
+	case s.group.id != 0 && s.group.id != self.group.id:
+		return nil, errors.New("this is another group")
+	case s.name == n.cfg.Name:
+		return nil, fmt.Errorf("this controller is named %s too: give each its own name", s.name)
+	}
+	n.note(s)
+	n.replica.Change(replica.Change{Kind: replica.Add, Member: replica.Member{ID: s.id, Name: s.name, Addr: s.addr}}, n.now())
+	n.drive()
+	self = n.standing()
+	return self.append(nil), nil
+}
+
+// enrolled has the links follow the membership. Caller holds mu.
+func (n *Node) enrolled() {
+	members, version := n.replica.Members()
+	if version == n.version || n.link == nil || len(members) == 0 {
+		return
+	}
+	n.version = version
+	n.link.SetPeers(peers(members))
+	for _, m := range members {
+		if m.ID == n.record.id {
+			return
+		}
+	}
+	n.die(errRemoved)
+}
+
+var errRemoved = errors.New("this controller was removed from the group: stop it; to have it join again as a new member, move its data directory away")
+
+// settings is a hash of those that are to be the same on all members.
+func (n *Node) settings() uint64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, n.cfg.Classes, n.cfg.Promise, n.cfg.Lease, n.cfg.Drift, n.cfg.ReadIndex)
+	for _, r := range n.cfg.Rules {
+		fmt.Fprint(h, r.Space, r.Class, string(r.Pattern))
+	}
+	return h.Sum64()
+}
+
+// note remembers where another member stands, and tells if its settings differ. Caller holds mu.
+func (n *Node) note(s *standing) {
+	if n.known == nil {
+		n.known = map[uint64]standing{}
+	}
+	if was, ok := n.known[s.id]; (!ok || was.settings != s.settings) && s.settings != n.settings() {
+		n.log.Warn("a member has other settings than this one: classes and rules of the leader count, timing must be the same", slog.String("member", s.name))
+	}
+	n.known[s.id] = *s
+}
