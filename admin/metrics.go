@@ -162,7 +162,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	for cause, n := range st.Causes {
-		put(elections, counter, float64(n), cause)
+		put(elections, counter, float64(n), or(cause, "unknown"))
 	}
 	for i, h := range st.Memory.Class {
 		put(classKeys, gauge, float64(h.Keys), op.Class(i).String())

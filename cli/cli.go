@@ -30,8 +30,8 @@ type Program struct {
 	Serve func(c config.Config, out io.Writer) error
 	// Repair mends the log and the snapshots in a data directory that no daemon uses, and says what it did.
 	Repair func(dir string) (string, error)
-	// Recover says what is given up when a data directory that no daemon uses becomes the beginning of a new group. Only with yes it does so.
-	Recover func(dir string, yes bool) (string, error)
+	// Recover makes what is in a data directory that no daemon uses the beginning of a new group, and says what it did.
+	Recover func(dir string) (string, error)
 }
 
 // Run carries out a command line without the program's name, and returns the exit code. An error is a sentence on stderr.

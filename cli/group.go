@@ -44,21 +44,20 @@ func (p Program) recover() *cobra.Command {
 		Short: "Begin a new group with what one controller has, when the majority is lost for good",
 		Long: "For when a majority of the controllers will never come back, while no daemon runs: makes the controller with this data directory\n" +
 			"the founder of a new group. What only the lost ones had acknowledged is given up. Choose the controller with the newest entry, and\n" +
-			"do this on one alone: the others come back by --join, or with an empty directory. Without --yes it only says what would be given up.",
+			"do this on one alone: the others come back by --join, with an empty directory.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
 				return usage{errors.New("'holdfast recover' wants to know the directory: --data DIR")}
 			}
-			report, err := p.Recover(dir, yes)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), report)
 			if !yes {
-				return errors.New("nothing was changed: say --yes if this is what you want")
+				return fmt.Errorf("nothing was changed: what the lost controllers acknowledged and %s does not have would be given up, and nobody can say what that is; --yes if this is what you want", dir)
 			}
-			return nil
+			report, err := p.Recover(dir)
+			if err == nil {
+				fmt.Fprintln(c.OutOrStdout(), report)
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "data", "", "the data directory")

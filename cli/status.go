@@ -209,18 +209,24 @@ func (r *report) writeMembers(out io.Writer) error {
 			name += " (this one)"
 		}
 		if !p.Up {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s, does not answer\t%s\n", mark, name, p.Address, p.Role, p.reads())
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s, does not answer\t%s\n", mark, name, p.Address, p.Role, r.reads(p))
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", mark, name, p.Address, p.Role, p.reads(), p.log(),
-			measured(p.RoundTripMs, "%.2f ms"), measured(p.FsyncMs, "%.1f ms"), measured(p.OffsetMs, "%+.1f ms"), p.Level)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, name, p.Address, p.Role, r.reads(p), p.log(),
+			measured(p.RoundTripMs, "%.2f ms"), measured(p.FsyncMs, "%.1f ms"), measured(p.OffsetMs, "%+.1f ms"), measured(float64(p.Level), "%.0f"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || r.Leader == r.Name || r.Leader == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Only %s, which leads, knows all of this.\n", r.Leader)
+	return err
 }
 
-// reads says how the member answers reads, or when what it was granted for that ends.
-func (p *peer) reads() string {
+// reads says how a member answers reads, or when what it was granted for that ends: of others a leader alone knows that.
+func (r *report) reads(p *peer) string {
 	switch {
+	case !p.Self && r.Leader != r.Name:
+		return "-"
 	case p.InRoster && p.LeaseMs > 0:
 		return fmt.Sprintf("lease, %.0f ms", p.LeaseMs)
 	case p.InRoster:

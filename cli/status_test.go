@@ -113,6 +113,14 @@ func TestGroupStatus(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
+	follower := strings.Replace(groupPage, `"name":"c1","version"`, `"name":"c2","version"`, 1)
+	p.set("GET /status", strings.Replace(strings.Replace(follower, `"self":true`, `"self":false`, 1), `"name":"c2","address"`, `"name":"c2","self":true,"address"`, 1))
+	_, stdout, _, _ = run(t, nil, "status", "--admin", address)
+	for _, want := range []string{"*  c1             127.0.0.1:7420  leader                     -  ", "   c2 (this one)  127.0.0.2:7420  follower                   lease, 180 ms", "Only c1, which leads, knows all of this."} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
 	lost := strings.NewReplacer(`"quorum":true`, `"quorum":false`, "degraded", "no quorum", "missing: c3", "no quorum, missing: c2, c3").Replace(groupPage)
 	p.set("GET /status", lost)
 	if code, stdout, _, _ = run(t, nil, "status", "--admin", address); code != 2 || !strings.HasPrefix(stdout, "NO QUORUM: no quorum, missing: c2, c3\n") {

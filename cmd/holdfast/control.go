@@ -14,41 +14,30 @@ var _ admin.Control = control{}
 
 var errLoading = errors.New("the state is being loaded")
 
-// member is the node as the admin port sees it.
-func (c control) member() (admin.Control, error) {
-	if n, ok := any(c.node.Load()).(admin.Control); ok && c.node.Load() != nil {
-		return n, nil
-	}
-	return nil, errLoading
-}
-
 // Drain gives leases and leadership away.
 func (c control) Drain(ctx context.Context) error {
-	n, err := c.member()
-	if err != nil {
-		return err
+	if n := c.node.Load(); n != nil {
+		return n.Drain(ctx)
 	}
-	return n.Drain(ctx)
+	return errLoading
 }
 
 // Remove takes a member out of the group.
 func (c control) Remove(ctx context.Context, name string) error {
-	n, err := c.member()
-	if err != nil {
-		return err
+	if n := c.node.Load(); n != nil {
+		return n.Remove(ctx, name)
 	}
-	return n.Remove(ctx, name)
+	return errLoading
 }
 
-// handOver makes the stop of this member unnoticed by the others, if there are any and in time. From here on it is not ready.
+// handOver makes the stop of this member unnoticed by the others, if there are any and in time.
 func (d *process) handOver() {
-	d.stopping.Store(true)
 	if d.config.Alone() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOver)
 	defer cancel()
-	if err := (control{d}).Drain(ctx); err != nil {
+	if err := d.node.Load().Drain(ctx); err != nil {
 		d.log.Warn("stopping without having handed over: the others wait until what this controller held runs out", "error", err)
 	}
 }

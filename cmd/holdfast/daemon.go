@@ -42,7 +42,7 @@ func serve(c config.Config, out io.Writer) error {
 	slog.SetDefault(log)
 	stop := stopSignal(log)
 
-	d := &process{config: &c, log: log, started: time.Now()}
+	d := &process{config: &c, log: log, started: time.Now(), stop: stop}
 	defer d.close()
 	if err := d.begin(); err != nil {
 		return err
@@ -55,14 +55,18 @@ func serve(c config.Config, out io.Writer) error {
 			return err
 		}
 	case <-stop:
-		os.Exit(0) // loading changes nothing that must be finished
+		select {
+		case <-loaded: // it has given up waiting for other members
+		case <-time.After(handOver): // reading what is on disk changes nothing that must be finished
+		}
+		return nil
 	}
 	if err := d.open(); err != nil {
 		return err
 	}
 	d.greet(out)
 	notify(daemon.SdNotifyReady)
-	return d.wait(stop)
+	return d.wait()
 }
 
 // process is the running daemon: what it has begun, close ends in reverse.
@@ -80,7 +84,7 @@ type process struct {
 	dialects  dialects
 	node      atomic.Pointer[cluster.Node] // nil until the state is loaded
 	server    *server.Server
-	stopping  atomic.Bool
+	stop      <-chan struct{} // closed by a signal
 }
 
 // begin reads secrets, binds all addresses and answers on the admin port.
@@ -150,18 +154,37 @@ func (d *process) begin() (err error) {
 func (d *process) status() engine.Status {
 	if n := d.node.Load(); n != nil {
 		st := n.Status()
-		st.Draining = st.Draining || d.stopping.Load()
+		st.Draining = st.Draining || d.isStopping()
 		return st
 	}
 	return engine.Status{Members: max(1, len(d.group.Members)), Started: d.started.UnixNano(), Now: time.Now().UnixNano(), Data: d.config.Data, Durable: d.config.Durability}
 }
 
-// load recovers the state.
+func (d *process) isStopping() bool {
+	select {
+	case <-d.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// load recovers the state, and returns when this controller can begin to serve: a new member has found its group.
 func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
 		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit), ReplyLimit: replyLimit(c),
-		SnapshotAfter: int64(c.SnapshotLog), Hold: c.HoldMemcached, Logger: d.log,
+		SnapshotAfter: int64(c.SnapshotLog), Logger: d.log, Stopping: d.stop,
+		ReadIndex: c.Reads == "readindex", Promise: c.Promise, Lease: c.Lease, Heartbeat: c.Heartbeat, ClockBound: c.ClockBound, Drift: c.Drift,
+	}
+	for _, o := range only(d.listeners, peerPort) {
+		cfg.Listener, cfg.Addr, cfg.Join = o.Listener, d.group.Address, d.group.Join
+		for _, m := range d.group.Members {
+			cfg.Members = append(cfg.Members, cluster.Peer{Name: m.Name, Addr: m.Address})
+		}
+		if d.peers != nil {
+			cfg.TLS = d.peers.now
+		}
 	}
 	databases, err := c.RedisClassOf()
 	if err != nil {
@@ -237,7 +260,7 @@ func (d *process) open() error {
 	node := d.node.Load()
 	var err error
 	d.server, err = server.Start(cfg, func(wake func()) server.Worker {
-		return &worker{dialects: d.dialects, door: node.Door(wake)}
+		return &worker{dialects: d.dialects, redisDoor: node.Door(wake, c.HoldRedis), memcacheDoor: node.Door(wake, c.HoldMemcached)}
 	})
 	if err == nil {
 		d.host.server.Store(d.server)
@@ -246,10 +269,10 @@ func (d *process) open() error {
 }
 
 // wait returns when a signal says so, or when the node cannot go on: then with its reason.
-func (d *process) wait(stop <-chan struct{}) error {
+func (d *process) wait() error {
 	node := d.node.Load()
 	select {
-	case <-stop:
+	case <-d.stop:
 		d.handOver()
 		return nil
 	case <-node.Failed():

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"runtime/debug"
 
@@ -22,7 +21,7 @@ func main() {
 		Environ: os.Environ(),
 		Serve:   serve,
 		Repair:  cluster.Repair,
-		Recover: func(string, bool) (string, error) { return "", errors.New("a group of one has no majority to lose") },
+		Recover: cluster.Recover,
 	}
 	os.Exit(p.Run(os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -13,19 +13,23 @@ type dialects struct {
 	memcache *memcache.Dialect
 }
 
-// worker joins one of the server's workers to the door that is its alone.
+// worker joins one of the server's workers to the doors that are its alone: one for each protocol, since these hold requests for different times.
 type worker struct {
 	dialects
-	door *cluster.Door
+	redisDoor    *cluster.Door
+	memcacheDoor *cluster.Door
 }
 
 // Session gives a connection the dialect of its port.
 func (w *worker) Session(port string, c *server.Conn) server.Session {
 	if protocolOf(port) == redisPort {
-		return w.redis.Session(w.door, c)
+		return w.redis.Session(w.redisDoor, c)
 	}
-	return w.memcache.Session(w.door, c)
+	return w.memcache.Session(w.memcacheDoor, c)
 }
 
 // Flush carries out what the pass has queued.
-func (w *worker) Flush() { w.door.Flush() }
+func (w *worker) Flush() {
+	w.redisDoor.Flush()
+	w.memcacheDoor.Flush()
+}
