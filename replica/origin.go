@@ -124,6 +124,13 @@ func (o *origin) hello(index uint64) {
 	}
 }
 
+// superseded takes notice of an applied Hello of an earlier life, which was long on its way: it ended the incarnation. Another Hello must follow.
+func (o *origin) superseded() {
+	if o.incarnation != 0 {
+		o.incarnation, o.again = 0, true
+	}
+}
+
 // turn returns the batch that e is, if it is ours and the next one.
 func (o *origin) turn(e *keyspace.Entry) *Batch {
 	if e.Origin == o.id && e.Incarnation == o.incarnation && len(o.waiting) > 0 && o.waiting[0].seq == e.Seq {

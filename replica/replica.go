@@ -631,6 +631,8 @@ func (r *Replica) applyNext() int {
 	case e.Origin != r.origin.id:
 	case e.Kind == keyspace.Hello && e.Seq == r.origin.nonce:
 		r.origin.hello(e.Index)
+	case e.Kind == keyspace.Hello:
+		r.origin.superseded()
 	case e.Kind == keyspace.Batch && e.Incarnation == r.origin.incarnation:
 		r.origin.outcome(b, outcome)
 	}

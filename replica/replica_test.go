@@ -376,3 +376,18 @@ func TestRecover(t *testing.T) {
 		}
 	}
 }
+
+// A Hello of an earlier life that comes late ends the incarnation, and not the service.
+func TestLateHello(t *testing.T) {
+	w := newWorld(t, 3)
+	w.ready()
+	l := w.leader()
+	f := l%3 + 1
+	before := w.r[f].origin.incarnation
+	w.r[l].Step(Message{Kind: Forward, From: f, To: l, Entry: &keyspace.Entry{Kind: keyspace.Hello, Origin: f, Seq: 12345}}, w.now)
+	s := w.submit(f, incr("a", 1))
+	w.until("a batch is carried out", func() bool { return s.done == 1 })
+	if s.results[0].Int != 1 || w.r[f].origin.incarnation == before {
+		t.Errorf("it counted to %d in incarnation %d", s.results[0].Int, w.r[f].origin.incarnation)
+	}
+}
