@@ -182,9 +182,9 @@ func (w *World) checkCounts() {
 	}
 }
 
-// step says whether a cell in state v allows x to come to what it came to, and what the cell is afterwards. Whatever x is told counts only
+// allows says whether a cell in state v allows x to come to what it came to, and what the cell is afterwards. Whatever x is told counts only
 // if it was answered.
-func step(v value, x *call) (bool, value) {
+func allows(v value, x *call) (bool, value) {
 	told := x.state == answered
 	is := func(a, b int64) bool { return !told || a == b }
 	yes := func(b bool) bool { return !told || x.ok == b }
@@ -243,7 +243,7 @@ func or0(v int64) int64 {
 var model = porcupine.Model{
 	Init: func() any { return value{absent, absent} },
 	Step: func(state, input, _ any) (bool, any) {
-		ok, next := step(state.(value), input.(*call))
+		ok, next := allows(state.(value), input.(*call))
 		return ok, next
 	},
 }

@@ -153,9 +153,13 @@ func (c *client) ask() {
 	w.tell(m, x.words(), "op %d begins", uint64(x.id))
 	m.coming = append(m.coming, x)
 	m.after(0, func() { m.take(x) })
-	if !w.calm && w.chance(70) {
+	patience := w.plan.Patience
+	if patience == 0 {
+		patience = 300 * ms
+	}
+	if !w.calm && w.chance(70) || w.plan.Patience != 0 {
 		turn := c.turn
-		w.after(w.between(300*ms, 2*s), func() {
+		w.after(w.between(patience, 6*patience), func() {
 			if c.turn == turn && x.state == waiting {
 				x.giveUp()
 			}

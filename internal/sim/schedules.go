@@ -17,6 +17,7 @@ type Schedule struct {
 	Retain     int   // bytes of log that are kept for members that are behind
 	Asks       int   // ops of each client
 	Think      int64 // ns at most between two of them
+	Patience   int64 // ns after which a client gives up, at least; 300 ms if zero
 	Smooth     bool  // links are good but for the bias
 	LateApply  int   // percent of the entries that are applied later than they might be
 	Holds      []string
@@ -41,6 +42,16 @@ var Schedules = []*Schedule{
 	{Name: "slow appends", Plan: storm(cutting), Bias: slowAppends(150 * ms), Think: 20 * ms, Asks: 150},
 	{Name: "slow notices", Plan: storm(cutting), Bias: slowNotices, LateApply: 30, Think: 10 * ms, Asks: 200},
 	{Name: "slow disks", Plan: storm(disks), Think: 20 * ms, Asks: 150},
+	restartAndVote,
+	deposed,
+	lateGrants,
+	roster,
+	overtaken,
+	giveBack,
+	suffix,
+	coveredBatch,
+	gatedChange,
+	lostForwards,
 }
 
 // FindSchedule finds one by its name.

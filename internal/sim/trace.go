@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// traced is how many events the trace keeps.
+// traced is how many events the trace keeps, unless Config.Lines says so.
 const traced = 400
 
 // trace is what happened: a hash of all of it, and the end of it in words.
 type trace struct {
 	hash    uint64
 	verbose bool
-	last    [traced]line
+	last    []line
 	n       int
 }
 
@@ -32,7 +32,7 @@ func (w *World) say(m *machine, format string, args ...uint64) { w.tell(m, "", f
 // tell is say with words that only the verbose trace has.
 func (w *World) tell(m *machine, words, format string, args ...uint64) {
 	t := &w.trace
-	l := &t.last[t.n%traced]
+	l := &t.last[t.n%len(t.last)]
 	t.n++
 	*l = line{at: w.now, format: format, used: len(args), words: words}
 	if m != nil {
@@ -58,8 +58,8 @@ func (t *trace) mix(v uint64) {
 // String gives the newest events in words.
 func (t *trace) String() string {
 	var b strings.Builder
-	for i := max(0, t.n-traced); i < t.n; i++ {
-		l := &t.last[i%traced]
+	for i := max(0, t.n-len(t.last)); i < t.n; i++ {
+		l := &t.last[i%len(t.last)]
 		fmt.Fprintf(&b, "%11.4f ms %-3s ", float64(l.at)/1e6, l.who)
 		args := make([]any, l.used)
 		for j := range args {

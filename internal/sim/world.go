@@ -29,6 +29,7 @@ type Config struct {
 	Fault    replica.Fault // planted in every replica
 	Own      fault         // planted in the machines around them
 	Verbose  bool          // the trace has words for what messages say
+	Lines    int           // of the trace
 }
 
 // fault is a planted fault outside replica.
@@ -53,6 +54,7 @@ type World struct {
 	clients  []*client
 	history  history
 	seen     seen
+	aim      aim
 	trace    trace
 	faults   []string // what must hold and did not
 	happened int
@@ -159,6 +161,7 @@ func (w *World) explain() {
 func newWorld(cfg Config) *World {
 	w := &World{cfg: cfg, plan: cfg.Schedule, rng: rand.New(rand.NewPCG(cfg.Seed, 0x686f6c6466617374)), drift: 5}
 	w.trace.verbose = cfg.Verbose
+	w.trace.last = make([]line, max(traced, cfg.Lines))
 	if w.plan.Drift != 0 {
 		w.drift = w.plan.Drift
 	} else if w.chance(30) {

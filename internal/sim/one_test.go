@@ -1,0 +1,18 @@
+package sim
+
+import (
+	"os"
+	"strconv"
+	"testing"
+)
+
+// TestOne runs the seed SEED of the schedule SCHEDULE and shows its trace.
+func TestOne(t *testing.T) {
+	seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
+	p := FindSchedule(os.Getenv("SCHEDULE"))
+	if err != nil || p == nil {
+		t.Skip("SEED and SCHEDULE say which")
+	}
+	r := Run(Config{Seed: seed, Schedule: p, Verbose: true, Lines: 1 << 20})
+	t.Logf("%v\n%s", r.Faults, r.Trace)
+}
