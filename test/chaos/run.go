@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -259,16 +260,15 @@ func (r *run) whole() error {
 
 // tellElections logs who was elected since an instant, and notes states that differ.
 func (r *run) tellElections(since time.Time) {
-	told := map[uint64]bool{}
+	elections := map[uint64]group.Election{} // by term; only some members know the cause
 	for _, m := range r.group.Members {
 		s, err := m.Status()
 		if err != nil {
 			continue
 		}
 		for _, e := range s.Elections {
-			if e.At.After(since) && !told[e.Term] {
-				told[e.Term] = true
-				r.say("    term %d: %s was elected in %.0f ms: %s", e.Term, e.Leader, e.TookMs, e.Cause)
+			if e.At.After(since) && elections[e.Term].Cause == "" {
+				elections[e.Term] = e
 			}
 		}
 		for _, p := range s.Peers {
@@ -276,6 +276,10 @@ func (r *run) tellElections(since time.Time) {
 				r.faults = append(r.faults, fmt.Sprintf("%s says that the state of %s differed after entry %d", m.Name, p.Name, p.Differs))
 			}
 		}
+	}
+	for _, term := range slices.Sorted(maps.Keys(elections)) {
+		e := elections[term]
+		r.say("    term %d: %s was elected in %.0f ms: %s", term, e.Leader, e.TookMs, e.Cause)
 	}
 }
 

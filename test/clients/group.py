@@ -1,5 +1,6 @@
 """Three controllers on 127.0.0.1, .2 and .3 that are one store."""
 
+import json
 import os
 import shutil
 import signal
@@ -33,10 +34,11 @@ class Controller:
             '--redis-listen', f'{self.host}:{self.redis_port}', '--memcached-listen', self.memcached,
             '--admin-listen', f'{self.host}:{self.admin_port}'])
 
-    def ready(self):
+    def healthy(self):
+        """It serves, and says that all members are there and have a vote: from then on any one may die."""
         try:
-            with urllib.request.urlopen(f'http://{self.host}:{self.admin_port}/readyz?mode=write', timeout=1) as r:
-                return r.status == 200
+            with urllib.request.urlopen(f'http://{self.host}:{self.admin_port}/status', timeout=1) as r:
+                return json.load(r)['verdict'] == 'healthy'
         except (urllib.error.URLError, OSError):
             return False
 
@@ -64,13 +66,13 @@ class Group:
         return [c.redis for c in self.controllers]
 
     def whole(self):
-        """Starts who is down and returns when all serve writes."""
+        """Starts who is down and returns when any one may die."""
         self.program = self.program or build(self.directory)
         for c in self.controllers:
             c.start(self.program, ','.join(f'{o.name}={o.host}:{o.peer_port}' for o in self.controllers))
         for c in self.controllers:
             c.server.await_ready(lambda: True)  # it has not ended
-            until(c.ready, WHOLE_SECONDS, f'{c.name}, whose log is {c.server.log}, being ready')
+            until(c.healthy, WHOLE_SECONDS, f'{c.name}, whose log is {c.server.log}, being healthy')
 
     def kill(self, i):
         """kill -9 of one controller."""

@@ -24,20 +24,31 @@ type Link struct {
 	Cut    bool
 	Loss   float64       // the share of packets that is lost, 0 to 1
 	Delay  time.Duration // of every packet
-	Jitter time.Duration // further delay, evenly distributed; it reorders packets
+	Jitter time.Duration // further delay, evenly distributed; no packet overtakes another
 }
 
 // network is the switch between the hosts: each has a TUN device, whose packets are read here and written to the addressee's.
 type network struct {
 	mu    sync.RWMutex
 	ports []*os.File
-	links [][]Link // from, to
+	links [][]Link            // from, to
+	late  [][]chan latePacket // from, to; belongs to the forwarder of from, nil before the link is slow for the first time
 }
 
+// latePacket is under way on a slow link.
+type latePacket struct {
+	due  time.Time
+	data []byte
+}
+
+// lateMost is how many packets a slow link holds; what comes then is lost, as in any queue.
+const lateMost = 10000
+
 func newNetwork(hosts int) *network {
-	n := &network{ports: make([]*os.File, hosts), links: make([][]Link, hosts)}
+	n := &network{ports: make([]*os.File, hosts), links: make([][]Link, hosts), late: make([][]chan latePacket, hosts)}
 	for i := range n.links {
 		n.links[i] = make([]Link, hosts)
+		n.late[i] = make([]chan latePacket, hosts)
 	}
 	return n
 }
@@ -125,15 +136,32 @@ func (n *network) forward(from int, port *os.File) {
 		if link.Cut || link.Loss > 0 && rand.Float64() < link.Loss {
 			continue
 		}
-		if late := link.Delay; late > 0 || link.Jitter > 0 {
-			if link.Jitter > 0 {
-				late += rand.N(link.Jitter)
+		if slow := n.late[from][to]; slow != nil || link.Delay > 0 || link.Jitter > 0 {
+			if slow == nil {
+				slow = make(chan latePacket, lateMost)
+				n.late[from][to] = slow
+				defer close(slow)
+				go n.deliverLate(to, slow)
 			}
-			b := append([]byte(nil), packet[:size]...)
-			time.AfterFunc(late, func() { n.deliver(to, b) })
+			due := time.Now().Add(link.Delay)
+			if link.Jitter > 0 {
+				due = due.Add(rand.N(link.Jitter))
+			}
+			select {
+			case slow <- latePacket{due, append([]byte(nil), packet[:size]...)}:
+			default:
+			}
 			continue
 		}
 		n.deliver(to, packet[:size])
+	}
+}
+
+// deliverLate delivers the packets of a link that was slow once, in order.
+func (n *network) deliverLate(to int, slow <-chan latePacket) {
+	for p := range slow {
+		time.Sleep(time.Until(p.due))
+		n.deliver(to, p.data)
 	}
 }
 
