@@ -58,6 +58,7 @@ const (
 	askStanding byte = 1 // nothing; the answer is a standing
 	askJoin     byte = 2 // a standing of whoever wants to be in the group; the answer is a standing
 	askUsed     byte = 3 // marks(8 each); the answer has a byte for each, 1 if it was used since it was last asked for
+	tellEnded   byte = 4 // nothing: the process of whoever asks has ended; the answer is nothing
 )
 
 func (s *standing) append(b []byte) []byte {

@@ -2,14 +2,24 @@ package cluster
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
+	"holdfast/engine"
 	"holdfast/op"
 )
 
@@ -192,6 +202,83 @@ func (g *group) stop(name string) {
 	delete(g.nodes, name)
 }
 
+// crash ends a member as kill -9 would; with another boot, as a power failure that took what was not on the disk.
+func (g *group) crash(name string, boot uint64) {
+	n := g.nodes[name]
+	delete(g.nodes, name)
+	n.halt()
+	n.mu.Lock()
+	n.dead = true
+	n.over.Store(true)
+	n.mu.Unlock()
+	if n.lock != nil {
+		n.lock.Close()
+	}
+	cfg := g.configs[name]
+	cfg.boot += boot
+	g.configs[name] = cfg
+}
+
+// traffic counts up at members until stop is called, which returns how many increments were acknowledged, how many may have been carried out besides,
+// and the longest wait for one.
+func (g *group) traffic(names ...string) (stop func() (acked, unsure int64, longest time.Duration)) {
+	var done atomic.Bool
+	var acked, unsure, longest atomic.Int64
+	var wg sync.WaitGroup
+	for _, name := range names {
+		w := newWorker(g.nodes[name])
+		wg.Go(func() {
+			for !done.Load() {
+				begin := time.Now()
+				a := w.write(&op.IncrBy{Key: op.Key{Name: []byte("sum")}, Delta: 1})[0]
+				switch {
+				case a.err == nil:
+					acked.Add(1)
+				case errors.Is(a.err, engine.ErrUncertain):
+					unsure.Add(1)
+				}
+				for took := int64(time.Since(begin)); ; {
+					was := longest.Load()
+					if took <= was || longest.CompareAndSwap(was, took) {
+						break
+					}
+				}
+			}
+		})
+	}
+	return func() (int64, int64, time.Duration) {
+		done.Store(true)
+		wg.Wait()
+		return acked.Load(), unsure.Load(), time.Duration(longest.Load())
+	}
+}
+
+// sum checks what traffic has counted, at all members.
+func (g *group) sum(acked, unsure int64) {
+	g.t.Helper()
+	for name, w := range g.workers() {
+		v, _ := w.get(g.t, "sum")
+		if n, _ := strconv.ParseInt(v, 10, 64); n < acked || n > acked+unsure {
+			g.t.Errorf("%s counted to %q, %d were acknowledged and %d may have been", name, v, acked, unsure)
+		}
+	}
+}
+
+// equal waits until all members have applied the same and compares their states.
+func (g *group) equal() {
+	g.t.Helper()
+	g.until("all are equal", func() bool {
+		var all []string
+		for _, n := range g.nodes {
+			n.mu.Lock()
+			all = append(all, fmt.Sprint(n.state.Index(), n.state.Digest()))
+			n.mu.Unlock()
+		}
+		slices.Sort(all)
+		return len(slices.Compact(all)) == 1
+	})
+}
+
 // workers makes one for each member.
 func (g *group) workers() map[string]*worker {
 	all := map[string]*worker{}
@@ -231,4 +318,329 @@ func TestThreeMembers(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestMemberIsKilled(t *testing.T) {
+	for _, which := range []string{"leader", "follower"} {
+		t.Run(which, func(t *testing.T) {
+			g := newGroup(t, 3, nil)
+			g.start(g.all()...)
+			g.voters(3)
+			victim := g.leader()
+			if which == "follower" {
+				victim = g.another()
+			}
+			var others []string
+			for _, name := range g.all() {
+				if name != victim {
+					others = append(others, name)
+				}
+			}
+			stop := g.traffic(others...)
+			time.Sleep(200 * time.Millisecond)
+			g.crash(victim, 0)
+			time.Sleep(1500 * time.Millisecond)
+			g.start(victim)
+			g.voters(3)
+			acked, unsure, longest := stop()
+			t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+			if unsure != 0 || longest > 2500*time.Millisecond {
+				t.Errorf("%d of unknown outcome, the longest wait was %s", unsure, longest)
+			}
+			g.sum(acked, unsure)
+			g.equal()
+		})
+	}
+}
+
+// A member whose machine went down comes back under a new id, since it may have forgotten what it acknowledged.
+func TestForgetfulMember(t *testing.T) {
+	for _, d := range []Durability{Second, Always, Memory} {
+		t.Run(d.String(), func(t *testing.T) {
+			g := newGroup(t, 3, func(c *Config) { c.Durability = d })
+			g.start(g.all()...)
+			g.voters(3)
+			victim := g.leader()
+			id := g.nodes[victim].record.id
+			stop := g.traffic(g.another())
+			g.crash(victim, 1)
+			g.start(victim)
+			g.voters(3)
+			acked, unsure, _ := stop()
+			if again := g.nodes[victim].record.id; (again == id) != (d == Always) {
+				t.Errorf("its id was %x and is %x", id, again)
+			}
+			g.sum(acked, unsure)
+			g.equal()
+		})
+	}
+}
+
+// When the machines of all members went down the group goes on from the most advanced log.
+func TestAllMachinesGoDown(t *testing.T) {
+	for _, down := range []int{2, 3} {
+		t.Run(fmt.Sprint(down), func(t *testing.T) {
+			g := newGroup(t, 3, nil)
+			g.start(g.all()...)
+			g.voters(3)
+			stop := g.traffic(g.all()...)
+			time.Sleep(300 * time.Millisecond)
+			acked, unsure, _ := stop()
+			for i, name := range g.all() {
+				boot := uint64(1)
+				if i >= down {
+					boot = 0
+				}
+				g.crash(name, boot)
+			}
+			if down == 3 {
+				g.start(g.all()...)
+				g.voters(3)
+				g.sum(acked, unsure)
+				g.equal()
+				return
+			}
+			// The one that can be relied on gives up and must be started again.
+			g.begin("c3")
+			var wg sync.WaitGroup
+			for _, name := range []string{"c1", "c2"} {
+				wg.Go(func() { g.begin(name) })
+			}
+			<-g.nodes["c3"].Failed()
+			g.nodes["c3"].Close()
+			wg.Go(func() { g.begin("c3") })
+			wg.Wait()
+			g.voters(3)
+			g.sum(acked, unsure)
+			g.equal()
+		})
+	}
+}
+
+// A member that is further behind than the log goes back is brought up by a snapshot while the others go on.
+func TestSnapshotForMember(t *testing.T) {
+	for _, d := range []Durability{Second, Memory} {
+		t.Run(d.String(), func(t *testing.T) {
+			g := newGroup(t, 3, func(c *Config) { c.Durability, c.retain = d, 100<<10 })
+			g.start(g.all()...)
+			g.voters(3)
+			victim := g.another()
+			g.crash(victim, 0)
+			w := newWorker(g.nodes[g.leader()])
+			for i := range 300 {
+				if a := w.write(set(fmt.Sprint("big", i), strings.Repeat("x", 10000))); a[0].err != nil {
+					t.Fatal(a[0].err)
+				}
+			}
+			stop := g.traffic(g.leader())
+			g.start(victim)
+			g.voters(3)
+			acked, unsure, longest := stop()
+			t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+			g.sum(acked, unsure)
+			g.equal()
+			if s := g.logs[victim].String(); !strings.Contains(s, "took over a snapshot") {
+				t.Error("there was no snapshot")
+			}
+			if d == Memory {
+				return
+			}
+			g.crash(victim, 0) // what it took over is there after a restart
+			g.start(victim)
+			g.sum(acked, unsure)
+			g.equal()
+		})
+	}
+}
+
+// A group is founded by all its members, and does not serve before a majority is in it.
+func TestFounding(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	for _, name := range []string{"c1", "c2"} {
+		cfg := g.configs[name]
+		stop := make(chan struct{})
+		cfg.Listener, _ = net.Listen("tcp", cfg.Addr)
+		cfg.Stopping = stop
+		began := make(chan error, 1)
+		go func() { _, err := Start(cfg); began <- err }()
+		time.Sleep(600 * time.Millisecond)
+		close(stop)
+		if err := <-began; !errors.Is(err, errClosed) {
+			t.Fatalf("%s came back with %v", name, err)
+		}
+	}
+	g.start(g.all()...)
+	g.voters(3)
+}
+
+func TestFiveMembers(t *testing.T) {
+	g := newGroup(t, 5, nil)
+	g.start(g.all()...)
+	g.voters(5)
+	first := g.leader()
+	second := g.another()
+	var others []string
+	for _, name := range g.all() {
+		if name != first && name != second {
+			others = append(others, name)
+		}
+	}
+	stop := g.traffic(others...)
+	g.crash(first, 0)
+	g.crash(second, 1)
+	time.Sleep(time.Second)
+	g.start(first, second)
+	g.voters(5)
+	acked, unsure, longest := stop()
+	t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+	if unsure != 0 {
+		t.Errorf("%d of unknown outcome", unsure)
+	}
+	g.sum(acked, unsure)
+	g.equal()
+}
+
+// A controller joins a running group, one is removed, and the leader is drained, while clients notice nothing.
+func TestMembersComeAndGo(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	stop := g.traffic("c1", "c2")
+	fourth := Peer{"c4", freeAddr(t)}
+	g.peers = append(g.peers, fourth)
+	g.configure(fourth, Config{Dir: t.TempDir(), Join: []string{g.peers[2].Addr}}, nil)
+	g.start("c4")
+	g.voters(4)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := g.nodes["c4"].Remove(ctx, "c3"); err != nil {
+		t.Fatal(err)
+	}
+	<-g.nodes["c3"].Failed()
+	if err := g.nodes["c3"].Err(); !strings.Contains(err.Error(), "removed from the group") {
+		t.Error(err)
+	}
+	g.stop("c3")
+	g.voters(3)
+	acked, unsure, longest := stop()
+	t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+	if unsure != 0 {
+		t.Errorf("%d of unknown outcome", unsure)
+	}
+	g.sum(acked, unsure)
+	g.equal()
+}
+
+func TestDrain(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	for range 3 {
+		leader := g.leader()
+		var others []string
+		for _, name := range g.all() {
+			if name != leader {
+				others = append(others, name)
+			}
+		}
+		stop := g.traffic(others...)
+		time.Sleep(100 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		if err := g.nodes[leader].Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		g.stop(leader)
+		time.Sleep(100 * time.Millisecond)
+		acked, unsure, longest := stop()
+		t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+		if unsure != 0 || longest > 200*time.Millisecond {
+			t.Errorf("%d of unknown outcome, the longest wait was %s", unsure, longest)
+		}
+		g.start(leader)
+		g.voters(3)
+	}
+}
+
+// Without a majority requests are held for the budget and then refused; with one again they are carried out.
+func TestNoMajority(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	g.crash("c1", 0)
+	g.crash("c2", 0)
+	n := g.nodes["c3"]
+	g.until("it notices", func() bool { return !n.Status().Quorum && n.Status().Leader == "" })
+	w := newWorkerHolding(n, 300*time.Millisecond)
+	begin := time.Now()
+	a := w.write(set("a", "1"))
+	if took := time.Since(begin); !errors.Is(a[0].err, engine.ErrUnavailable) || took < 300*time.Millisecond || took > 900*time.Millisecond {
+		t.Errorf("a write came back with %v after %s", a[0].err, took)
+	}
+	begin = time.Now()
+	_, err := w.read(&op.Get{Key: name("a")})
+	if took := time.Since(begin); !errors.Is(err, engine.ErrUnavailable) || took < 300*time.Millisecond || took > 900*time.Millisecond {
+		t.Errorf("a read came back with %v after %s", err, took)
+	}
+	patient := newWorkerHolding(n, 20*time.Second)
+	read, wrote := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := patient.read(&op.Get{Key: name("a")}); read <- err }()
+	late := newWorkerHolding(n, 20*time.Second)
+	go func() { wrote <- late.write(set("b", "1"))[0].err }()
+	time.Sleep(50 * time.Millisecond)
+	g.start("c1")
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	if _, ok := w.get(t, "a"); ok {
+		t.Error("what was refused was carried out")
+	}
+}
+
+// What clients of all members see while members crash and come back is as if one after the other had been carried out.
+func TestLinearizableGroup(t *testing.T) {
+	for _, index := range []bool{false, true} {
+		t.Run(fmt.Sprint("by index ", index), func(t *testing.T) {
+			g := newGroup(t, 3, func(c *Config) { c.ReadIndex = index })
+			g.start(g.all()...)
+			g.voters(3)
+			begin := time.Now()
+			var mu sync.Mutex
+			var history []porcupine.Operation
+			var wg sync.WaitGroup
+			var done atomic.Bool
+			for id := range 6 {
+				w := newWorkerHolding(g.nodes[g.peers[id%2].Name], 20*time.Second)
+				wg.Go(func() {
+					for i := 0; !done.Load() || i < 100; i++ {
+						d := did{key: fmt.Sprint("k", rand.IntN(3)), write: int64(rand.IntN(3) - 1)}
+						if d.write > 0 {
+							d.write = int64(100000*(id+1) + i)
+						}
+						call := time.Since(begin)
+						d.saw = perform(t, w, d)
+						back := time.Since(begin)
+						mu.Lock()
+						history = append(history, porcupine.Operation{ClientId: id, Input: d, Call: int64(call), Output: d, Return: int64(back)})
+						mu.Unlock()
+						time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+					}
+				})
+			}
+			for i := range 3 {
+				g.crash("c3", uint64(i%2))
+				time.Sleep(300 * time.Millisecond)
+				g.start("c3")
+			}
+			done.Store(true)
+			wg.Wait()
+			if !porcupine.CheckOperations(register, history) {
+				t.Error("no order explains what was seen")
+			}
+			t.Logf("%d operations", len(history))
+		})
+	}
 }

@@ -81,6 +81,8 @@ type Config struct {
 	Drift      int             // hundredths
 	Stopping   <-chan struct{} // closed: Start gives up waiting for other members; may be nil
 	level      uint32          // for tests: replica.Config.Level
+	retain     int             // for tests: replica.Config.Retain
+	boot       uint64          // for tests: another run of the machine
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 }
 

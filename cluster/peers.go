@@ -95,8 +95,38 @@ func (h handler) Request(from link.Identity, body []byte) ([]byte, error) {
 		return n.letIn(&s)
 	case askUsed:
 		return n.wereUsed(body[2:])
+	case tellEnded:
+		n.mu.Lock()
+		defer n.unlock()
+		if n.replica != nil && !n.restoring && !n.dead {
+			n.log.Warn("the process of another controller has ended", slog.String("name", from.Name))
+			n.replica.Died(from.ID, from.Life, n.now())
+			n.work()
+		}
+		return nil, nil
 	}
 	return nil, fmt.Errorf("this controller, %s, does not know the request %d: it is of an older version", n.cfg.Name, body[1])
+}
+
+// Obituary is a request for whoever waited for a member's process to end: it tells another member that this one has ended, in the life by which the
+// request introduces itself. That must be true: nobody will wait for its leases any more.
+var Obituary = []byte{requestVersion, tellEnded}
+
+// Neighbours returns how this member introduces itself and the addresses of the others, for an Obituary.
+func (n *Node) Neighbours() (self link.Identity, others []string) {
+	self = *n.identity.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.replica == nil {
+		return self, nil
+	}
+	members, _ := n.replica.Members()
+	for _, m := range members {
+		if m.ID != self.ID {
+			others = append(others, m.Addr)
+		}
+	}
+	return self, others
 }
 
 // letIn has the group take a member in, if it can.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -111,7 +112,7 @@ func (n *Node) recovering(id uint64, base replica.Base) {
 	c := &n.cfg
 	n.replica = replica.New(replica.Config{
 		ID: id, Nonce: n.life, State: n.state, Base: base, Leases: !c.ReadIndex, Promise: int64(c.Promise), Lease: int64(c.Lease), Drift: int64(c.Drift),
-		ClockBound: int64(c.ClockBound), Tick: int64(tick), Heartbeat: int64(c.Heartbeat), Retain: retain(c.Limit), Level: c.level, Logger: raftLog{n.log},
+		ClockBound: int64(c.ClockBound), Tick: int64(tick), Heartbeat: int64(c.Heartbeat), Retain: cmp.Or(c.retain, retain(c.Limit)), Level: c.level, Logger: raftLog{n.log},
 	})
 }
 
@@ -240,7 +241,7 @@ func takeDir(dir string) (*os.File, error) {
 }
 
 func (n *Node) walOptions() wal.Options {
-	return wal.Options{Kept: []uint8{recordHard, recordVoters, recordBase}, Segment: n.cfg.Segment, Boot: bootID(), Logger: n.log, Fault: n.cfg.fault}
+	return wal.Options{Kept: []uint8{recordHard, recordVoters, recordBase}, Segment: n.cfg.Segment, Boot: bootID() + n.cfg.boot, Logger: n.log, Fault: n.cfg.fault}
 }
 
 // openLog replays the log on top of the snapshot of base, nil if there is none, and opens it for writing.
