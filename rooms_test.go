@@ -65,7 +65,7 @@ var rooms = []room{
 		"certificates as texts; the verb writes them"},
 	{"cli", "config cli/cert", "github.com/spf13/cobra", "random goroutines",
 		"the verbs for people are clients of a running daemon"},
-	{"cmd/holdfast", "op engine cluster redis memcache server admin config cli", "github.com/coreos/go-systemd/v22", "",
+	{"cmd/holdfast", "op engine cluster cluster/link redis memcache server admin config cli", "github.com/coreos/go-systemd/v22 golang.org/x/sys", "",
 		"wiring; no word about a key"},
 	{"bench/load", "", "golang.org/x/sys", "",
 		"the load generator"},

@@ -30,6 +30,14 @@ func (c control) Remove(ctx context.Context, name string) error {
 	return errLoading
 }
 
+// Silent asks the other members.
+func (c control) Silent() []string {
+	if n := c.node.Load(); n != nil {
+		return n.Silent()
+	}
+	return nil
+}
+
 // handOver makes the stop of this member unnoticed by the others, if there are any and in time.
 func (d *process) handOver() {
 	if d.config.Alone() {

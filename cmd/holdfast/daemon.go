@@ -66,6 +66,9 @@ func serve(c config.Config, out io.Writer) error {
 	}
 	d.greet(out)
 	notify(daemon.SdNotifyReady)
+	if !d.config.Alone() {
+		go appointCoroner(d.config, d.log, d.node.Load(), d.stop)
+	}
 	return d.wait()
 }
 

@@ -1,10 +1,12 @@
 // Holdfast keeps the shared state of an OpenStack control plane: one daemon that speaks the Redis and the memcached protocol.
 //
 // This package wires the rooms, bottom-up, and stops them top-down: daemon.go first, then listen.go, workers.go (how connections come to
-// their dialect), host.go (what dialects tell of the process) and secrets.go. It says nothing about a key.
+// their dialect), host.go (what dialects tell of the process), secrets.go, and coroner.go
+// (who tells the others when this process has died). It says nothing about a key.
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -16,6 +18,13 @@ import (
 var version string
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == coronerVerb {
+		if err := coroner(os.Stdin); err != nil {
+			fmt.Fprintln(os.Stderr, "holdfast:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	p := cli.Program{
 		Version: versionName(),
 		Environ: os.Environ(),
