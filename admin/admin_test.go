@@ -30,8 +30,12 @@ func startWith(t *testing.T, st *engine.Status, control admin.Control) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := "one"
+	if len(st.Peers) > 0 {
+		name = st.Peers[0].Name
+	}
 	s := admin.New(admin.Options{
-		Name: "one", Version: "1.2.3",
+		Name: name, Version: "1.2.3",
 		Status: func() engine.Status { return *st },
 		Traffic: func() admin.Traffic {
 			return admin.Traffic{Ports: []admin.Port{{Protocol: "redis"}}, Connections: 7, Input: 99}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type Control interface {
 	Drain(ctx context.Context) error
 	// Remove takes the member of that name out of the group and returns nil when the group has agreed to it. It may be called again.
 	Remove(ctx context.Context, name string) error
+	// Silent asks the other members and returns the names of those that do not answer now, which Status may not know. It takes seconds at most.
+	Silent() []string
 }
 
 // actionHeader must be there, whatever it says, in a request that changes something: a page in somebody's browser cannot send it to another host.
@@ -96,13 +99,21 @@ func ownHost(host string) bool {
 
 func (s *Server) drain(ctx context.Context, _ *http.Request) (string, error) {
 	st := s.o.Status()
-	switch voters, _ := count(&st); {
+	switch {
 	case !st.Ready:
 		return "", refusal{http.StatusServiceUnavailable, "the state is being loaded: stop it as it is"}
-	case voters < 2:
+	case len(st.Peers) < 2:
 		return "", refuse("this controller is a group of one: nobody takes over from it, its clients will see it stop")
-	case isVoter(&st) && (!st.Quorum || st.CanLose == 0):
-		return "", refuse("not safe to stop: %s, and without this controller there is no majority", whyDegraded(&st))
+	case !st.Quorum:
+		return "", refuse("not safe to stop: %s", whyNot(&st))
+	}
+	silent := s.o.Control.Silent()
+	if voters, up := count(&st, silent, s.o.Name); isVoter(&st) && up <= voters/2 {
+		why := fmt.Sprintf("only %d have a vote", voters)
+		if len(silent) > 0 {
+			why = "missing: " + strings.Join(silent, ", ")
+		}
+		return "", refuse("not safe to stop: %s, and without this controller there is no majority", why)
 	}
 	if err := s.o.Control.Drain(ctx); err != nil {
 		return "", fmt.Errorf("not drained: %w", err)
@@ -117,12 +128,9 @@ func (s *Server) remove(ctx context.Context, r *http.Request) (string, error) {
 	if gone == nil {
 		return "", refusal{http.StatusNotFound, fmt.Sprintf("there is no member %.64q: %s", name, listNames(&st))}
 	}
-	voters, up := count(&st)
+	voters, up := count(&st, s.o.Control.Silent(), name)
 	if gone.Role != "learner" {
 		voters--
-		if gone.Up || gone.Self {
-			up--
-		}
 	}
 	switch {
 	case voters == 0:
@@ -136,12 +144,12 @@ func (s *Server) remove(ctx context.Context, r *http.Request) (string, error) {
 	return name + " is no member any more", nil
 }
 
-// count returns how many voters there are and how many of them answer.
-func count(st *engine.Status) (voters, up int) {
+// count returns how many voters there are, and how many of them answer without counting one.
+func count(st *engine.Status, silent []string, without string) (voters, up int) {
 	for i := range st.Peers {
 		if p := &st.Peers[i]; p.Role != "learner" {
 			voters++
-			if p.Up || p.Self {
+			if p.Name != without && !slices.Contains(silent, p.Name) {
 				up++
 			}
 		}

@@ -44,9 +44,12 @@ func without(name string) engine.Status {
 
 // actions notes what it is told.
 type actions struct {
-	did []string
-	err error
+	did    []string
+	err    error
+	silent []string
 }
+
+func (a *actions) Silent() []string { return a.silent }
 
 func (a *actions) Drain(context.Context) error {
 	a.did = append(a.did, "drain")
@@ -84,6 +87,8 @@ func TestActions(t *testing.T) {
 	learner := group()
 	learner.Peers[2].Role, learner.CanLose = "learner", 0
 	alone := engine.Status{Ready: true, Quorum: true}
+	lost := group()
+	lost.Quorum, lost.Missing = false, []string{"b", "c"}
 	for _, test := range []struct {
 		name   string
 		st     engine.Status
@@ -93,9 +98,12 @@ func TestActions(t *testing.T) {
 		answer string
 		did    string
 	}{
-		{"drain", group(), "/drain", nil, 200, "it is safe to stop one", "drain"},
+		{"drain", group(), "/drain", nil, 200, "it is safe to stop a", "drain"},
 		{"drain fails", group(), "/drain", errors.New("no other member is level"), 500, "not drained: no other member is level", "drain"},
 		{"drain while one is missing", without("c"), "/drain", nil, 409, "not safe to stop: missing: c", ""},
+		{"follower: drain while one is missing", group(), "/drain", nil, 409, "not safe to stop: missing: c", ""},
+		{"follower: remove another than the missing one", group(), "/member/remove?name=b", nil, 409, "of the 2 that stay only 1 answer", ""},
+		{"drain without a quorum", lost, "/drain", nil, 409, "not safe to stop: no quorum, missing: b, c", ""},
 		{"drain one of two voters", learner, "/drain", nil, 409, "only 2 have a vote", ""},
 		{"drain alone", alone, "/drain", nil, 409, "group of one", ""},
 		{"drain while loading", engine.Status{}, "/drain", nil, 503, "being loaded", ""},
@@ -108,7 +116,10 @@ func TestActions(t *testing.T) {
 		{"remove nobody", group(), "/member/remove", nil, 404, `no member ""`, ""},
 		{"remove when alone", alone, "/member/remove?name=a", nil, 404, "group of one", ""},
 	} {
-		a := &actions{err: test.err}
+		a := &actions{err: test.err, silent: test.st.Missing}
+		if strings.HasPrefix(test.name, "follower: ") {
+			a.silent = []string{"c"} // which its status does not say
+		}
 		st := test.st
 		code, body := post(t, startWith(t, &st, a)+test.path, nil)
 		if code != test.code || !strings.Contains(body, test.answer) || strings.Join(a.did, ",") != test.did {

@@ -41,13 +41,10 @@ func differing(st *engine.Status) *engine.Peer {
 }
 
 func whyDegraded(st *engine.Status) string {
-	voters, _ := count(st)
-	switch {
-	case !st.Quorum:
-		return whyNot(st)
-	case len(st.Missing) > 0:
+	if len(st.Missing) > 0 {
 		return "missing: " + strings.Join(st.Missing, ", ")
 	}
+	voters, _ := count(st, nil, "")
 	return fmt.Sprintf("only %d have a vote", voters)
 }
 
