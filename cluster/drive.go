@@ -80,14 +80,17 @@ func (n *Node) ask() {
 // drive carries out the replica's effects until there are none. Caller holds mu.
 func (n *Node) drive() {
 	for !n.dead && !n.restoring {
-		eff, any := n.ready()
+		now := n.now()
+		eff, any := n.ready(now)
 		if !any && !n.replica.Visible() {
-			break
+			n.publish(now)
+			n.enrolled()
+			return
 		}
-		n.publish()
+		n.publish(now)
 		n.send(eff.Messages)
 		if !eff.Append.Empty() {
-			n.store(eff.Append)
+			n.store(eff.Append, now)
 		}
 		for _, i := range eff.Indexes {
 			n.waits.answered(i.ID, i.Index)
@@ -96,22 +99,18 @@ func (n *Node) drive() {
 		for _, id := range eff.Snapshots {
 			n.wants(id)
 		}
-		n.apply()
-	}
-	if !n.dead && !n.restoring {
-		n.publish()
-		n.enrolled()
+		n.apply(now)
 	}
 }
 
 // ready asks the replica what is to be done. In a group that changes what readers look at.
-func (n *Node) ready() (replica.Effects, bool) {
+func (n *Node) ready(now replica.Instant) (replica.Effects, bool) {
 	if n.solo {
-		return n.replica.Ready(n.now())
+		return n.replica.Ready(now)
 	}
 	n.lockReaders()
 	defer n.unlockReaders()
-	return n.replica.Ready(n.now())
+	return n.replica.Ready(now)
 }
 
 // send hands messages to the links, which take them on their way when mu is given up.
@@ -138,17 +137,17 @@ func urgent(m *replica.Message) bool {
 }
 
 // store brings a to the log.
-func (n *Node) store(a replica.Append) {
+func (n *Node) store(a replica.Append, now replica.Instant) {
 	if n.wal == nil {
 		if a.Hard != nil {
 			n.hard = a.Hard
 		}
-		n.replica.Stored(a, n.now())
+		n.replica.Stored(a, now)
 		return
 	}
 	n.enter(a)
 	n.unwritten = append(n.unwritten, a)
-	n.write()
+	n.write(now)
 }
 
 // enter puts a into the log's buffer.
@@ -173,7 +172,7 @@ func (n *Node) enter(a replica.Append) {
 }
 
 // write brings the log's buffer to the file, and reports what that is enough for.
-func (n *Node) write() {
+func (n *Node) write(now replica.Instant) {
 	if err := n.wal.Write(); err != nil {
 		n.unwritable(err)
 		return
@@ -183,7 +182,7 @@ func (n *Node) write() {
 			n.unsynced = append(n.unsynced, a)
 			n.sync()
 		} else {
-			n.replica.Stored(a, n.now())
+			n.replica.Stored(a, now)
 		}
 		n.unwritten[i] = replica.Append{}
 	}
@@ -258,10 +257,10 @@ func (n *Node) die(err error) {
 }
 
 // apply applies what is visible, letting readers in between.
-func (n *Node) apply() {
+func (n *Node) apply(now replica.Instant) {
 	for more := n.replica.Visible(); more; {
 		n.lockReaders()
-		more = n.replica.Apply(applyBytes, n.now())
+		more = n.replica.Apply(applyBytes, now)
 		n.unlockReaders()
 		n.applied = true
 	}

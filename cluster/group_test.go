@@ -536,6 +536,7 @@ func TestDrain(t *testing.T) {
 	g.start(g.all()...)
 	g.voters(3)
 	for range 3 {
+		time.Sleep(700 * time.Millisecond) // a member that was just started helps nobody to lead for a while
 		leader := g.leader()
 		var others []string
 		for _, name := range g.all() {

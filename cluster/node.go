@@ -306,7 +306,7 @@ func (n *Node) ticked() {
 		n.log.Warn("the clock was set forward: keys may end early", slog.Duration("by", jump))
 	}
 	if n.problem != nil && !n.dead {
-		n.write()
+		n.write(n.now())
 	}
 	if !n.dead && !n.restoring {
 		n.replica.Fsync = n.slowestFsync()

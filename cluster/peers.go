@@ -64,6 +64,7 @@ func (h handler) Up(peer link.Identity) {
 	n.mu.Lock()
 	defer n.unlock()
 	if n.replica != nil && !n.restoring && !n.dead {
+		delete(n.known, peer.ID) // it may have been started anew, with other settings
 		n.replica.Linked(peer.ID)
 		n.work()
 	}

@@ -52,11 +52,19 @@ func (n *Node) tendLoop() {
 func (n *Node) lead() {
 	n.mu.Lock()
 	members, _ := n.replica.Members()
+	var ask []string // those of which nothing is known
+	for _, m := range members {
+		if _, ok := n.known[m.ID]; !ok && m.ID != n.record.id {
+			ask = append(ask, m.Addr)
+		}
+	}
 	n.mu.Unlock()
-	for _, s := range n.census(members) {
-		n.mu.Lock()
-		n.note(&s)
-		n.mu.Unlock()
+	for _, a := range ask {
+		if s, err := n.ask1(a, askStanding, nil); err == nil {
+			n.mu.Lock()
+			n.note(&s)
+			n.mu.Unlock()
+		}
 	}
 	n.mu.Lock()
 	defer n.unlock()

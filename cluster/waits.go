@@ -10,6 +10,7 @@ import (
 
 	"holdfast/engine"
 	"holdfast/op"
+	"holdfast/replica"
 )
 
 const (
@@ -241,8 +242,8 @@ func (l *reads) may(mono, gap int64) bool {
 
 // publish tells the readers what the replica says of the lease. Caller holds mu. It must come before a message leaves by which others may hear that the
 // lease is given back.
-func (n *Node) publish() {
-	if n.solo && n.replica.ReadableUntil(n.clock.instant()) == forever {
+func (n *Node) publish(now replica.Instant) {
+	if n.solo && n.replica.ReadableUntil(now) == forever {
 		return
 	}
 	now, mono, gap := n.clock.moment()
