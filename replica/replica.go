@@ -344,7 +344,10 @@ func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
 		any = true
 		r.resend()
 	}
-	r.notice()
+	if r.leading() && !r.alone() {
+		r.progress() // an answer that changes nothing for raft may be what visible waits for
+		r.notice()
+	}
 	r.say(&eff)
 	return eff, any || len(eff.Messages) > 0
 }
@@ -388,9 +391,6 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 		if len(s.RequestCtx) == 16 && r.applied <= r.visible() { // or a member that has just recovered may have applied what is not visible yet
 			eff.Indexes = append(eff.Indexes, ReadIndex{binary.LittleEndian.Uint64(s.RequestCtx[8:]), s.Index})
 		}
-	}
-	if r.leading() {
-		r.progress()
 	}
 }
 
@@ -538,9 +538,6 @@ func (r *Replica) visible() uint64 {
 
 // notice tells the others what is visible.
 func (r *Replica) notice() {
-	if !r.leading() || r.alone() {
-		return
-	}
 	v := r.visible()
 	if v <= r.told {
 		return

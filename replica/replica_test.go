@@ -391,3 +391,18 @@ func TestLateHello(t *testing.T) {
 		t.Errorf("it counted to %d in incarnation %d", s.results[0].Int, w.r[f].origin.incarnation)
 	}
 }
+
+// A write is done when the last member of the roster has it, without a tick.
+func TestAWriteWaitsForNoTick(t *testing.T) {
+	w := newWorld(t, 3)
+	w.allReadable()
+	for id := range w.r {
+		for range 20 {
+			s := w.submit(id, incr("a", 1))
+			w.settle()
+			if s.done != 1 {
+				t.Fatalf("a write at member %d waits for a tick; %d leads", id, w.leader())
+			}
+		}
+	}
+}
