@@ -208,54 +208,23 @@ func (r *run) settle() error {
 			return err
 		}
 	}
-	if err := r.group.AwaitReady(patience); err != nil {
-		return err
-	}
-	if err := r.await(r.whole); err != nil {
+	if err := r.group.AwaitWhole(patience); err != nil {
 		return err
 	}
 	if !r.working {
 		return nil
 	}
-	now := r.crew.Now()
-	err := r.await(func() error {
+	now, err := r.crew.Now(), errors.New("a client has had no answer since the fault")
+	for end := time.Now().Add(patience); err != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if r.crew.Fresh(now) {
-			return nil
+			err = nil
 		}
-		return errors.New("a client still has no answer")
-	})
+	}
 	for i := len(r.phases) - 1; i >= 0 && r.phases[i].settled == 0; i-- {
 		r.phases[i].settled = r.crew.Now()
 	}
 	r.rest(r.hold / 2)
 	return err
-}
-
-// await repeats a check until it finds nothing wrong.
-func (r *run) await(check func() error) error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("not settled after %v: %w", patience, err)
-		}
-	}
-}
-
-// whole says what is missing, by the word of every member.
-func (r *run) whole() error {
-	for _, m := range r.group.Members {
-		s, err := m.Status()
-		if err != nil {
-			return err
-		}
-		if s.Verdict != "healthy" || s.Members != r.members {
-			return fmt.Errorf("%s says %s, %s (%d members, missing %v)", m.Name, s.Verdict, s.Why, s.Members, s.Missing)
-		}
-	}
-	return nil
 }
 
 // tellElections logs who was elected since an instant, and notes states that differ.

@@ -147,25 +147,41 @@ func (g *Group) list() string {
 	return strings.Join(all, ",")
 }
 
-// Start starts all members and returns when every one serves writes.
+// Start starts all members and returns when the group is whole.
 func (g *Group) Start(patience time.Duration) error {
 	for _, m := range g.Members {
 		if err := m.Start(); err != nil {
 			return err
 		}
 	}
-	return g.AwaitReady(patience)
+	return g.AwaitWhole(patience)
 }
 
-// AwaitReady returns when every member that is up serves writes.
-func (g *Group) AwaitReady(patience time.Duration) error {
+// AwaitWhole returns when every member serves writes and says that all are there and have a vote: from then on any one may be lost.
+func (g *Group) AwaitWhole(patience time.Duration) error {
 	end := time.Now().Add(patience)
 	for _, m := range g.Members {
-		if !m.Up() {
-			continue
-		}
 		if err := m.AwaitReady(time.Until(end)); err != nil {
 			return err
+		}
+	}
+	for ; ; time.Sleep(20 * time.Millisecond) {
+		err := g.whole()
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// whole says what is missing, by the word of every member.
+func (g *Group) whole() error {
+	for _, m := range g.Members {
+		s, err := m.Status()
+		if err != nil {
+			return err
+		}
+		if s.Verdict != "healthy" || s.Members != len(g.Members) {
+			return m.fault("says that the group is %s: %s (%d members, missing: %v)", s.Verdict, s.Why, s.Members, s.Missing)
 		}
 	}
 	return nil
