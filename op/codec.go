@@ -22,9 +22,11 @@ func (d *Decoder) Next(b []byte) (o Op, rest []byte, err error) {
 	}
 	o = d.ops[b[0]]
 	if o == nil {
-		if o = newOp(Kind(b[0])); o == nil {
+		k := &kinds[b[0]]
+		if k.make == nil {
 			return nil, nil, ErrCorrupt
 		}
+		o = k.make()
 		d.ops[b[0]] = o
 	}
 	d.r = reader{b: b[1:]}
@@ -33,80 +35,6 @@ func (d *Decoder) Next(b []byte) (o Op, rest []byte, err error) {
 		return nil, nil, ErrCorrupt
 	}
 	return o, d.r.b, nil
-}
-
-func newOp(k Kind) Op {
-	switch k {
-	case KindSet:
-		return new(Set)
-	case KindSetMany:
-		return new(SetMany)
-	case KindSplice:
-		return new(Splice)
-	case KindSetRange:
-		return new(SetRange)
-	case KindDelete:
-		return new(Delete)
-	case KindIncrBy:
-		return new(IncrBy)
-	case KindCount:
-		return new(Count)
-	case KindExpire:
-		return new(Expire)
-	case KindRename:
-		return new(Rename)
-	case KindHashSet:
-		return new(HashSet)
-	case KindHashDelete:
-		return new(HashDelete)
-	case KindHashIncrBy:
-		return new(HashIncrBy)
-	case KindSetAdd:
-		return new(SetAdd)
-	case KindSetRemove:
-		return new(SetRemove)
-	case KindFlush:
-		return new(Flush)
-	case KindTx:
-		return new(Tx)
-	case KindEvict:
-		return new(Evict)
-	case KindConfigure:
-		return new(Configure)
-	case KindGet:
-		return new(Get)
-	case KindGetMany:
-		return new(GetMany)
-	case KindExists:
-		return new(Exists)
-	case KindDeadline:
-		return new(Deadline)
-	case KindTypeOf:
-		return new(TypeOf)
-	case KindLength:
-		return new(Length)
-	case KindGetRange:
-		return new(GetRange)
-	case KindHashGet:
-		return new(HashGet)
-	case KindHashAll:
-		return new(HashAll)
-	case KindSetHas:
-		return new(SetHas)
-	case KindSetAll:
-		return new(SetAll)
-	case KindVersions:
-		return new(Versions)
-	case KindScan:
-		return new(Scan)
-	case KindSize:
-		return new(Size)
-	case KindRandomKey:
-		return new(RandomKey)
-	case KindDump:
-		return new(Dump)
-	}
-	return nil
 }
 
 // reader takes an encoding apart. After the first thing that does not fit it is bad and yields zeroes.
@@ -405,7 +333,7 @@ func (o *Tx) Append(b []byte) []byte {
 	return appendBytes(b, o.Body)
 }
 func (o *Tx) decode(r *reader) {
-	*o = Tx{list(r, o.Guards, readGuard), r.count(), r.bytes()}
+	*o = Tx{Guards: list(r, o.Guards, readGuard), Count: r.count(), Body: r.bytes()}
 	if o.Count > len(o.Body) {
 		r.fail()
 	}

@@ -148,12 +148,16 @@ type Tx struct {
 	Guards []Guard
 	Count  int
 	Body   []byte
+	Level  uint32 // the highest of the ops', if it is above 1: Add sees to it, and it is not encoded
 }
 
 // Add puts o behind the ops of the transaction.
 func (t *Tx) Add(o Op) {
 	t.Body = o.Append(t.Body)
 	t.Count++
+	if l := o.Kind().Level(); l > 1 {
+		t.Level = max(t.Level, l)
+	}
 }
 
 // Evict removes each key that still stands at its version and whose class and deadline allow it (promise 4). Only the leader proposes it.

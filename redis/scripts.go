@@ -242,7 +242,7 @@ func (c *scripts) compute(w *work, e engine.Engine, shadow *Session) error {
 
 // own copies what of a transaction the overlay will use again.
 func own(tx *op.Tx) *op.Tx {
-	return &op.Tx{Guards: tx.Guards, Count: tx.Count, Body: append([]byte(nil), tx.Body...)}
+	return &op.Tx{Guards: tx.Guards, Count: tx.Count, Body: append([]byte(nil), tx.Body...), Level: tx.Level}
 }
 
 // shadow is a session that a script can ask and change without touching the real one.

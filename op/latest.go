@@ -1,0 +1,6 @@
+//go:build !nextlevel
+
+package op
+
+// Level is the highest level that this build knows.
+const Level = 1
