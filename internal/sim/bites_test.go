@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"holdfast/replica"
@@ -13,10 +14,16 @@ func TestSurvey(t *testing.T) {
 		t.Skip()
 	}
 	for f := replica.FaultGateAtCommit; f <= replica.FaultResendAfterSnapshot; f++ {
+		if os.Getenv("FAULT") != "" && !strings.Contains(os.Getenv("FAULT"), fmt.Sprintf(",%d,", f)) {
+			continue
+		}
 		t.Run(fmt.Sprint(f), func(t *testing.T) {
 			t.Parallel()
 			line := ""
 			for _, p := range Schedules {
+				if o := os.Getenv("ONLY"); o != "" && !strings.Contains(o, p.Name) {
+					continue
+				}
 				bites := 0
 				for seed := range seeds(60) {
 					if len(bite(Config{Seed: seed + 1, Schedule: p, Fault: f})) > 0 {

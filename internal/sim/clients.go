@@ -157,6 +157,9 @@ func (c *client) ask() {
 	if patience == 0 {
 		patience = 300 * ms
 	}
+	if !x.do.reads() {
+		patience = max(patience, s) // what is given up is of unknown outcome: that makes the check hard
+	}
 	if !w.calm && w.chance(70) || w.plan.Patience != 0 {
 		turn := c.turn
 		w.after(w.between(patience, 6*patience), func() {

@@ -32,7 +32,7 @@ func TestSchedules(t *testing.T) {
 	for _, p := range Schedules {
 		t.Run(strings.ReplaceAll(p.Name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			bad, acked, local := 0, 0, 0
+			bad, acked, local, undecided := 0, 0, 0, 0
 			n := seeds(100)
 			from := uint64(1)
 			if f, err := strconv.Atoi(os.Getenv("SEED")); err == nil {
@@ -42,6 +42,7 @@ func TestSchedules(t *testing.T) {
 				r := Run(Config{Seed: seed, Schedule: p})
 				acked += r.Acked
 				local += r.Local
+				undecided += r.Undecided
 				if len(r.Faults) > 0 {
 					bad++
 					t.Errorf("seed %d: %s", seed, strings.Join(r.Faults, "\n"))
@@ -50,7 +51,7 @@ func TestSchedules(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d ops, %d of them reads by lease", acked, local)
+			t.Logf("%d ops, %d of them reads by lease; %d histories undecided", acked, local, undecided)
 		})
 	}
 }

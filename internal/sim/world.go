@@ -43,24 +43,25 @@ const (
 
 // World is one run.
 type World struct {
-	cfg      Config
-	plan     *Schedule
-	rng      *rand.Rand
-	now      int64 // true time
-	events   events
-	order    uint64 // of events at one instant
-	machines []*machine
-	net      network
-	clients  []*client
-	history  history
-	seen     seen
-	aim      aim
-	trace    trace
-	faults   []string // what must hold and did not
-	happened int
-	calm     bool  // nothing goes wrong any more
-	drift    int64 // hundredths: bounds what the rates of two clocks differ by
-	lastID   uint64
+	cfg       Config
+	plan      *Schedule
+	rng       *rand.Rand
+	now       int64 // true time
+	events    events
+	order     uint64 // of events at one instant
+	machines  []*machine
+	net       network
+	clients   []*client
+	history   history
+	seen      seen
+	aim       aim
+	trace     trace
+	faults    []string // what must hold and did not
+	happened  int
+	undecided int   // cells of which the check could say nothing
+	calm      bool  // nothing goes wrong any more
+	drift     int64 // hundredths: bounds what the rates of two clocks differ by
+	lastID    uint64
 }
 
 // event is something that happens at an instant.
@@ -128,11 +129,12 @@ const (
 
 // Result is what came of a run.
 type Result struct {
-	Faults []string // empty if all held
-	Hash   uint64   // of everything that happened
-	Trace  string   // the end of it in words
-	Acked  int      // ops that were answered
-	Local  int      // reads among them that were answered under a lease, without a message
+	Faults    []string // empty if all held
+	Hash      uint64   // of everything that happened
+	Trace     string   // the end of it in words
+	Undecided int      // histories of which the check could say nothing
+	Acked     int      // ops that were answered
+	Local     int      // reads among them that were answered under a lease, without a message
 }
 
 // Run lives through one seed and checks what came of it.
@@ -148,7 +150,7 @@ func Run(cfg Config) Result {
 	w.heal()
 	w.run(w.now+recovery, w.quiet)
 	w.check()
-	return Result{Faults: w.faults, Hash: w.trace.hash, Trace: w.trace.String(), Acked: w.history.acked, Local: w.history.local}
+	return Result{Faults: w.faults, Hash: w.trace.hash, Trace: w.trace.String(), Undecided: w.undecided, Acked: w.history.acked, Local: w.history.local}
 }
 
 // explain puts the trace beside a panic.
