@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 )
@@ -55,6 +54,15 @@ type Client struct {
 	sent     time.Duration // the last request that was answered, well or not
 }
 
+// sort is what kind of request one is.
+type sort string
+
+const (
+	read    sort = "read"
+	write   sort = "write"
+	attempt sort = "attempt" // a write that may be answered with no
+)
+
 // carried is what is known of a request after it came back.
 type carried int
 
@@ -65,11 +73,11 @@ const (
 )
 
 // do makes one request and notes what came of it.
-func (c *Client) do(write bool, request func(*conn) error) carried {
+func (c *Client) do(what sort, request func(*conn) error) carried {
 	sent := time.Since(c.began)
 	if c.conn == nil {
 		if err := c.connect(); err != nil {
-			c.note(sent, false, err, false)
+			c.note(sent, what, err, false)
 			time.Sleep(redial)
 			return refused
 		}
@@ -77,7 +85,7 @@ func (c *Client) do(write bool, request func(*conn) error) carried {
 	err := request(c.conn)
 	var refusal Refusal
 	said := errors.As(err, &refusal)
-	c.note(sent, write, err, said)
+	c.note(sent, what, err, said)
 	switch {
 	case err == nil:
 		return acked
@@ -111,21 +119,21 @@ func (c *Client) hangUp() {
 	}
 }
 
-func (c *Client) note(sent time.Duration, write bool, err error, said bool) {
+func (c *Client) note(sent time.Duration, what sort, err error, said bool) {
 	now := time.Since(c.began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent = sent
 	if err != nil {
-		c.troubles = append(c.troubles, Trouble{At: sent, To: now, What: err.Error(), Refused: said})
+		c.troubles = append(c.troubles, Trouble{At: sent, To: now, What: string(what) + ": " + err.Error(), Refused: said})
 		return
 	}
 	c.answers++
-	if write {
+	if what == write {
 		c.acks = append(c.acks, now)
 	}
 	if now-sent >= noticed {
-		c.waits = append(c.waits, Wait{From: sent, To: now, Write: write})
+		c.waits = append(c.waits, Wait{From: sent, To: now, Write: what == write})
 	}
 }
 
@@ -171,7 +179,7 @@ func (c *Crew) Look(from, to time.Duration, which func(*Client) bool) Account {
 		one.mu.Lock()
 		a.Answers += one.answers
 		a.Dials += one.dials
-		first := sort.Search(len(one.acks), func(i int) bool { return one.acks[i] >= from })
+		first, _ := slices.BinarySearch(one.acks, from)
 		if first > 0 {
 			acks = append(acks, one.acks[first-1])
 		}

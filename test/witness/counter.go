@@ -33,7 +33,7 @@ func (k *counter) join() *counting {
 func (n *counting) step(c *Client) {
 	known := n.of.highest.Load()
 	var result uint64
-	outcome := c.do(true, func(to *conn) (err error) {
+	outcome := c.do(write, func(to *conn) (err error) {
 		result, err = to.incr(n.of.key)
 		return err
 	})

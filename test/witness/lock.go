@@ -48,7 +48,7 @@ func (l *locking) step(c *Client) {
 	token := fmt.Sprintf("%d.%d", l.id, l.seq)
 	sent := time.Since(c.began)
 	won := false
-	c.do(false, func(to *conn) (err error) {
+	c.do(attempt, func(to *conn) (err error) {
 		won, err = to.lock(l.of.key, token, int(lockLife/time.Millisecond))
 		return err
 	})
@@ -63,7 +63,7 @@ func (l *locking) step(c *Client) {
 		held.to = end
 	} else {
 		held.to = min(time.Since(c.began), end)
-		c.do(true, func(to *conn) error {
+		c.do(attempt, func(to *conn) error {
 			_, err := to.unlock(l.of.key, token)
 			return err
 		})

@@ -49,8 +49,12 @@ func (r *registering) step(c *Client) {
 	if a.write {
 		a.value = strconv.Itoa(r.id) + "." + strconv.Itoa(r.seq)
 	}
+	what := read
+	if a.write {
+		what = write
+	}
 	sent := time.Since(c.began)
-	outcome := c.do(a.write, func(to *conn) (err error) {
+	outcome := c.do(what, func(to *conn) (err error) {
 		if a.write {
 			return to.set(key, a.value, 3600)
 		}

@@ -69,7 +69,7 @@ func (v *visitors) logIn(c *Client, place int) {
 func (v *visitors) view(c *Client, s *session) {
 	var value string
 	var found bool
-	outcome := c.do(false, func(to *conn) (err error) {
+	outcome := c.do(read, func(to *conn) (err error) {
 		value, found, err = to.get(s.key)
 		return err
 	})
@@ -84,7 +84,7 @@ func (v *visitors) view(c *Client, s *session) {
 
 func (v *visitors) save(c *Client, s *session) {
 	s.tried++
-	switch c.do(true, func(to *conn) error { return to.set(s.key, s.text(s.tried), sessionLife) }) {
+	switch c.do(write, func(to *conn) error { return to.set(s.key, s.text(s.tried), sessionLife) }) {
 	case acked:
 		s.saved = s.tried
 	case unknown:
