@@ -3,6 +3,7 @@ package keyspace
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"holdfast/op"
 )
@@ -14,6 +15,7 @@ const (
 	Hello EntryKind = iota + 1 // makes Origin known; its incarnation is the entry's index
 	Batch                      // carries ops of Origin
 	Tick                       // carries the stamp only
+	Raise                      // raises the level of the group to Seq: ops of that level may follow
 )
 
 // Outcome is what Apply made of an entry for its origin (design 3.2).
@@ -38,7 +40,7 @@ type Entry struct {
 	Stamp       int64  // the group's time, Unix ns
 	Origin      uint64 // the member whose clients sent the ops
 	Incarnation uint64 // index of the origin's Hello
-	Seq         uint64 // number of the batch within the incarnation, from 1
+	Seq         uint64 // number of the batch within the incarnation, from 1; of a Hello a nonce, of a Raise the level
 	Kind        EntryKind
 	Ops         []byte // encoded ops, one after the other
 }
@@ -56,7 +58,7 @@ func (e *Entry) Append(b []byte) []byte {
 // DecodeEntry reads what Append wrote. Ops refers into b.
 func DecodeEntry(index uint64, b []byte) (Entry, error) {
 	e := Entry{Index: index}
-	if len(b) < 9 || b[0] < byte(Hello) || b[0] > byte(Tick) {
+	if len(b) < 9 || b[0] < byte(Hello) || b[0] > byte(Raise) {
 		return e, ErrCorruptEntry
 	}
 	e.Kind = EntryKind(b[0])
@@ -69,7 +71,7 @@ func DecodeEntry(index uint64, b []byte) (Entry, error) {
 		}
 		*v, b = u, b[n:]
 	}
-	if e.Stamp < 0 || len(b) > MaxOps || e.Kind != Batch && len(b) > 0 {
+	if e.Stamp < 0 || len(b) > MaxOps || e.Kind != Batch && len(b) > 0 || e.Kind == Raise && e.Seq > math.MaxUint32 {
 		return e, ErrCorruptEntry
 	}
 	e.Ops = b

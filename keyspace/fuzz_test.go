@@ -10,6 +10,7 @@ import (
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add((&Entry{Kind: Batch, Stamp: testStart, Origin: 3, Incarnation: 9, Seq: 1 << 40, Ops: set("a", "b").Append(nil)}).Append(nil))
 	f.Add((&Entry{Kind: Tick, Stamp: 1}).Append(nil))
+	f.Add((&Entry{Kind: Raise, Seq: 2}).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := DecodeEntry(5, b)
 		if err != nil {

@@ -189,7 +189,7 @@ func (s *State) restore(u *unfinished) {
 
 // appendHead appends all of the state that is not keys.
 func (s *State) appendHead(b []byte) []byte {
-	for _, v := range []uint64{headFormat, s.index, uint64(s.stamp), s.ops, s.sum, s.keys(), s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
+	for _, v := range []uint64{uint64(s.level) + 1, s.index, uint64(s.stamp), s.ops, s.sum, s.keys(), s.memory.Expired, s.memory.Evicted, s.memory.Refused} {
 		b = binary.AppendUvarint(b, v)
 	}
 	for _, f := range s.flushes {
@@ -216,16 +216,22 @@ func (s *State) appendHead(b []byte) []byte {
 	return s.config.Append(b)
 }
 
-const headFormat = 2 // 1 was without the sum
+// The format of a snapshot is its group's level and 1: so whoever may be sent one, or start on one, can read it, however much newer the version is that
+// wrote it; and members of different versions have equal digests. A field that a version adds to the head is written from its level on. Format 1
+// was of level 1 too, without the sum.
 
 // loadHead takes what appendHead gave and returns how many keys belong to it.
 func (s *State) loadHead(b []byte) (keys uint64, err error) {
 	const any = 1<<64 - 1
 	r := fields{b: b}
 	format := r.uint(any)
-	if format < 1 || format > headFormat {
-		return 0, errors.New("keyspace: a snapshot of an unknown format, it needs a newer holdfast")
+	if format == 0 {
+		return 0, errSnapshot
 	}
+	if err := readable(format); err != nil {
+		return 0, err
+	}
+	s.level = uint32(max(format-1, 1))
 	s.index, s.stamp, s.ops = r.uint(any), int64(r.uint(1<<63-1)), r.uint(any)
 	if format > 1 {
 		s.sum = r.uint(any)

@@ -45,6 +45,7 @@ type head struct {
 	now     int64 // stamp in whole Unix ms: what ends at or before it is dead
 	ops     uint64
 	sum     uint64
+	level   uint32
 	origins map[uint64]*origin
 	flushes [op.Spaces + 1]schedule
 	flushAt int64 // the earliest of them, Unix ms
@@ -81,7 +82,7 @@ const (
 // New returns an empty state that takes its memory from alloc (which gives zeroed bytes; at least 8-byte aligned) and gives it back to
 // release; nil for both means make. Blocks are of 2 MiB, or of a multiple of 4 KiB above 256 KiB for one large value.
 func New(alloc func(n int) []byte, release func([]byte)) *State {
-	s := &State{trees: make([]*tree, 1)}
+	s := &State{trees: make([]*tree, 1), head: head{level: 1}}
 	s.origins = map[uint64]*origin{}
 	s.slab.init(alloc, release)
 	s.Seed(0)
@@ -159,6 +160,8 @@ func (s *State) carryOut(e *Entry, to Results) Outcome {
 		o.seq = e.Seq
 		s.batch(e.Ops, to)
 	case Tick:
+	case Raise:
+		s.level = max(s.level, uint32(e.Seq))
 	default:
 		panic("keyspace: an entry of unknown kind")
 	}

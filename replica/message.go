@@ -8,6 +8,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"holdfast/keyspace"
+	"holdfast/op"
 )
 
 // Kind says what a Message is. The numbers go over the wire: append only.
@@ -19,7 +20,7 @@ const (
 	Grant                   // a lease: Term, Ask, Life, For (ns), Index (what must be applied first)
 	Recall                  // the leader of Term wants the lease back
 	Release                 // the leader of Term ends the promises that were made to it
-	Visible                 // Index may be applied, if it is committed; what every member has up to Floor need not be kept; Level of the group
+	Visible                 // Index may be applied, if it is committed; what every member has up to Floor need not be kept
 	Elected                 // the sender leads Term, since Text
 	Forward                 // Entry is to be proposed by the leader, which gives it the stamp
 	Propose                 // Change is to be proposed by the leader
@@ -50,8 +51,9 @@ type Message struct {
 	Text   string
 }
 
-// Level is what this build knows of ops and messages: it grows by one whenever a kind is added.
-const Level = 1
+// Level is what this build knows, which it says in heartbeats and their answers. A new kind of message or of entry raises it as a new op does, unless members
+// that do not know the kind may pass it over.
+const Level = op.Level
 
 // ErrMessage is what DecodeMessage returns for bytes that no message encodes to.
 var ErrMessage = errors.New("replica: bytes that are no message")

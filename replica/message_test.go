@@ -24,7 +24,7 @@ func samplesOfMessages() []Message {
 		}},
 		{Kind: Ack, From: 1, To: 2, Term: 3, Beat: 4, Ask: 5, Void: 6, Life: 7, Wall: -8, Level: 9, Index: 10, Fsync: 11},
 		{Kind: Grant, From: 1, To: 2, Term: 3, Ask: 5, Life: 7, For: 250e6, Index: 10},
-		{Kind: Visible, From: 1, To: 2, Term: 3, Index: 4, Floor: 5, Level: 1},
+		{Kind: Visible, From: 1, To: 2, Term: 3, Index: 4, Floor: 5},
 		{Kind: Elected, From: 1, To: 2, Term: 3, Text: "no heartbeat of c1"},
 		{Kind: Forward, From: 1, To: 2, Entry: &keyspace.Entry{Kind: keyspace.Batch, Origin: 1, Incarnation: 5, Seq: 6, Ops: incr("a", 1)}},
 		{Kind: Propose, From: 1, To: 2, Change: &Change{Add, Member{ID: 9, Name: "c4", Addr: "127.0.0.4:7420", Learner: true}}},

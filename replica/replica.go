@@ -3,7 +3,7 @@
 //
 // Events are the methods Submit, Stamp, Step, Tick, Stored and their like, each with the own clocks as an argument; Ready gives out the effects. The
 // caller drives: it writes to the log what Ready says, says Stored, sends the messages, and calls Apply. A group of one takes the
-// same path as one of three. Read this file first, then origin.go (batches and their numbers), pending.go, lease.go (who may answer reads),
+// same path as one of three. Read this file first, then origin.go (batches and their numbers), pending.go, level.go, lease.go (who may answer reads),
 // election.go, members.go, clock.go, log.go (the tail in memory), message.go.
 //
 // The package may not touch a clock, I/O, goroutines, locks or randomness. (raft draws election timeouts itself; they are not used.)
@@ -105,7 +105,8 @@ type Replica struct {
 	seen     uint64 // the newest index that was visible here
 	floor    uint64 // what all members have
 	begun    uint64 // while recovering: where the log last began anew
-	level    uint32 // what all members know
+	raising  int64  // own Mono: when a raise of the level was last proposed
+	beyond   uint32 // the level of what was not taken since it is above the own; 0: there was nothing
 	mono     int64  // the newest time of the own clocks
 	wall     int64
 	sums     sums
@@ -169,6 +170,9 @@ func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
 	}
 	if e.GetIndex() <= r.applied || e.GetIndex() > r.log.last()+1 {
 		return fmt.Errorf("entry %d does not follow entry %d", e.GetIndex(), r.log.last())
+	}
+	if !r.knows(e) {
+		return r.Beyond()
 	}
 	r.log.append([]*pb.Entry{e})
 	r.commit = max(r.commit, min(commit, r.log.last()))
@@ -247,6 +251,7 @@ func (r *Replica) Tick(now Instant) {
 		r.watch(now)
 		r.steward(now)
 		r.handOn(now)
+		r.raise()
 	}
 	r.origin.tick(r.leader == r.id)
 	if r.origin.later {
@@ -286,7 +291,7 @@ func (r *Replica) Step(m Message, now Instant) {
 	case Release:
 		r.released(&m)
 	case Visible:
-		r.noticed, r.floor, r.level = max(r.noticed, m.Index), max(r.floor, m.Floor), max(r.level, m.Level)
+		r.noticed, r.floor = max(r.noticed, m.Index), max(r.floor, m.Floor)
 	case Elected:
 		r.why(&m)
 	case Forward:
@@ -302,7 +307,7 @@ func (r *Replica) Step(m Message, now Instant) {
 
 func (r *Replica) stepRaft(m *Message, now Instant) {
 	t := m.Raft.GetType()
-	if r.drops(t) || m.Raft.GetTo() != r.id || m.Raft.GetFrom() != m.From {
+	if r.drops(t) || m.Raft.GetTo() != r.id || m.Raft.GetFrom() != m.From || !r.knows(m.Raft.Entries...) {
 		return
 	}
 	if p := r.peer(m.From); p != nil && m.Wall != 0 {
@@ -544,36 +549,19 @@ func (r *Replica) notice() {
 	}
 	r.told = v
 	r.noticed = max(r.noticed, v)
-	r.floor, r.level = r.everybodys()
+	r.floor = r.everybodys()
 	for i := range r.peers {
-		r.out = append(r.out, Message{Kind: Visible, To: r.peers[i].id, Term: r.term, Index: v, Floor: r.floor, Level: r.level})
+		r.out = append(r.out, Message{Kind: Visible, To: r.peers[i].id, Term: r.term, Index: v, Floor: r.floor})
 	}
 }
 
-// everybodys is what all members have of the log, and know.
-func (r *Replica) everybodys() (floor uint64, level uint32) {
-	floor, level = r.applied, r.cfg.Level
+// everybodys is what all members have of the log.
+func (r *Replica) everybodys() (floor uint64) {
+	floor = r.applied
 	for i := range r.peers {
-		p := &r.peers[i]
-		floor = min(floor, p.match)
-		if p.known == 0 {
-			level = r.level // it has not said: as before
-		}
+		floor = min(floor, r.peers[i].match)
 	}
-	for i := range r.peers {
-		if p := &r.peers[i]; p.known != 0 {
-			level = min(level, p.known)
-		}
-	}
-	return max(floor, r.floor), max(level, r.level)
-}
-
-// Level is what every member of the group knows: ops above it may not be submitted yet. At least 1.
-func (r *Replica) Level() uint32 {
-	if r.alone() {
-		return r.cfg.Level
-	}
-	return max(r.level, 1)
+	return max(floor, r.floor)
 }
 
 // Apply applies visible entries of about limit bytes to the state, at least one if there is any, and gives the results of own batches to their

@@ -46,6 +46,7 @@ type world struct {
 	cut   map[uint64]bool // members that nothing reaches and nobody hears
 	lose  func(m Message) bool
 	wrote func(r *Replica, a Append)
+	logs  map[uint64][]*pb.Entry // by keepLogs
 }
 
 // maxID is above every ID in these tests.
