@@ -48,8 +48,11 @@ fuzz: ## every fuzz target, FUZZTIME (20s) each
 		done; \
 	done
 
-bench: ## measure the daemon beside redis-server, valkey and memcached; writes docs/benchmarks.md
+bench: ## measure the daemon beside redis-server, valkey and memcached, and a group of three; writes docs/benchmarks.md
 	$(GO) run ./bench -o docs/benchmarks.md
+
+bench-group: ## of that, a group of three beside redis with replicas, Sentinel and etcd (12 minutes)
+	$(GO) run ./bench -part group -o docs/benchmarks.md
 
 # Every package with a test that knows -update has documents that are made from it.
 docs: ## generate the documents that are made from the source
@@ -58,4 +61,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin
 
-.PHONY: help run build demo test packages lint test-go test-clients chaos fuzz bench docs clean
+.PHONY: help run build demo test packages lint test-go test-clients chaos fuzz bench bench-group docs clean

@@ -36,11 +36,13 @@ type scale struct {
 	save    time.Duration // a window in which a snapshot is taken
 	expire  int           // keys that expire
 	idle    time.Duration // over which an idle server is watched
+	group   time.Duration // a window on a group
+	trials  int           // how often a group is disturbed in each way
 }
 
 var (
-	full  = scale{5, 500 * time.Millisecond, 2 * time.Second, 4 * time.Second, []int{1e6, 5e6}, 1 << 30, 30 * time.Second, 100_000, 10 * time.Second}
-	brief = scale{3, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, []int{3e5}, 200 << 20, 8 * time.Second, 20_000, 3 * time.Second}
+	full  = scale{5, 500 * time.Millisecond, 2 * time.Second, 4 * time.Second, []int{1e6, 5e6}, 1 << 30, 30 * time.Second, 100_000, 10 * time.Second, 1200 * time.Millisecond, 5}
+	brief = scale{3, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, []int{3e5}, 200 << 20, 8 * time.Second, 20_000, 3 * time.Second, 700 * time.Millisecond, 2}
 )
 
 // bench is one run of the harness.

@@ -50,19 +50,22 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestReportShowsGoalsAndTables(t *testing.T) {
-	s := &section{Name: "x", Title: "A case"}
+	s := &section{Name: "x", Title: "A case", Part: partOne}
 	s.intro("Said of %d.", 3)
 	s.ratioGoal("speed", ratio{0.8, 0.7, 0.9, 5}, 0.75, false)
 	s.ratioGoal("other", ratio{}, 1, true)
 	s.Tables = append(s.Tables, table{Caption: "c:", Head: []string{"", "v"}, Rows: [][]string{{"a", "1"}}})
 	var b strings.Builder
-	if err := (&report{machine: "m", sections: []*section{s}}).write(&b); err != nil {
+	r := report{machine: "m", sections: []*section{s}, versions: func(string) []string { return nil }}
+	old := "# Benchmarks\n\n" + parts[0].mark() + "what was measured before\n" + parts[1].mark() + "and is measured anew\n"
+	if err := r.write(&b, old); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"| speed | at most 0.75 | 0.80 | 0.70-0.90 | **missed** by 7 % |",
 		"| other | at least 1.00 | - |  | not measured: one of the two is not here |",
-		"## A case\n\nSaid of 3.\n\nc:\n\n|  | v |\n|---|---|\n| a | 1 |",
+		parts[0].mark() + "what was measured before\n" + parts[1].mark() + "## One controller\n",
+		"### A case\n\nSaid of 3.\n\nc:\n\n|  | v |\n|---|---|\n| a | 1 |",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, b.String())

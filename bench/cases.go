@@ -14,18 +14,24 @@ import (
 // benchCase is one question that the benchmark answers. Servers it leaves running are stopped after it.
 type benchCase struct {
 	name string
+	part string // of the report
 	run  func(*bench, *section) error
 }
 
 var cases = []benchCase{
-	{"cpu", (*bench).cpuPerRequest},
-	{"throughput", (*bench).throughputUnpinned},
-	{"openloop", (*bench).openLoop},
-	{"memory", (*bench).memory},
-	{"expiry", (*bench).expiry},
-	{"tls", (*bench).tlsCost},
-	{"durable", (*bench).durableWrites},
-	{"snapshot", (*bench).snapshots},
+	{"cpu", partOne, (*bench).cpuPerRequest},
+	{"throughput", partOne, (*bench).throughputUnpinned},
+	{"openloop", partOne, (*bench).openLoop},
+	{"memory", partOne, (*bench).memory},
+	{"expiry", partOne, (*bench).expiry},
+	{"tls", partOne, (*bench).tlsCost},
+	{"durable", partOne, (*bench).durableWrites},
+	{"snapshot", partOne, (*bench).snapshots},
+	{"writes", partGroup, (*bench).groupWrites},
+	{"reads", partGroup, (*bench).groupReads},
+	{"gaps", partGroup, (*bench).groupGaps},
+	{"return", partGroup, (*bench).groupReturn},
+	{"idle", partGroup, (*bench).groupIdle},
 }
 
 func caseNames() (names []string) {

@@ -1,11 +1,12 @@
 //go:build linux
 
-// Bench measures holdfast side by side with redis-server, valkey-server and memcached on this machine, and says which of the
-// project's goals are met. `make bench` writes docs/benchmarks.md with it; `go run ./bench -quick` looks at the same in minutes.
+// Bench measures holdfast side by side with redis-server, valkey-server and memcached on this machine, and a group of three beside
+// redis with replicas and sentinels and beside etcd. It says which of the project's goals are met. `make bench` writes docs/benchmarks.md with
+// it, `make bench-group` its part about groups; `go run ./bench -quick` looks at the same in minutes.
 //
 // It may not import the daemon's rooms: it sees what a client sees, and /proc. Every figure comes from runs that alternate between
-// the servers within seconds; ratios are taken run by run and their median counts. Read cases.go first, then pairs.go; the load
-// generator is bench/load.
+// the servers within seconds; ratios are taken run by run and their median counts. Read cases.go first, then pairs.go, then
+// group.go; the load generator is bench/load.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"holdfast/bench/load"
@@ -38,8 +40,9 @@ func main() {
 
 func run() error {
 	b := &bench{dir: filepath.Join("bin", "bench")}
-	quick := flag.Bool("quick", false, "fewer and shorter runs on less data, about three minutes in all")
+	quick := flag.Bool("quick", false, "fewer and shorter runs on less data, about three minutes for each part")
 	only := flag.String("only", "", "comma-separated `cases` to run: "+strings.Join(caseNames(), ", "))
+	part := flag.String("part", "", "`part` of the report to make: "+partOne+", "+partGroup+"; empty: both. The other is kept as it is")
 	out := flag.String("o", "", "`file` to write the report to; empty: standard output")
 	flag.StringVar(&b.holdfast, "holdfast", "", "`binary` to measure; empty: built from the tree; none: measure the peers alone")
 	flag.Parse()
@@ -47,7 +50,7 @@ func run() error {
 	if *quick {
 		b.scale = brief
 	}
-	chosen, err := choose(*only)
+	chosen, err := choose(*only, *part)
 	if err != nil {
 		return err
 	}
@@ -56,10 +59,10 @@ func run() error {
 		return err
 	}
 	var failed []error
-	report := report{machine: describeMachine(), versions: b.versions(), quick: *quick}
+	report := report{machine: describeMachine(), quick: *quick}
 	for _, c := range chosen {
 		log.Printf("case %s", c.name)
-		s := &section{Name: c.name}
+		s := &section{Name: c.name, Part: c.part}
 		if err := c.run(b, s); err != nil {
 			failed = append(failed, fmt.Errorf("case %s: %w", c.name, err))
 			s.Failure = err.Error()
@@ -68,18 +71,21 @@ func run() error {
 		b.stopAll()
 		report.sections = append(report.sections, s)
 	}
-	report.runs, report.discarded, report.noisy = len(b.raw), b.discarded, b.noisy
+	report.versions, report.discarded, report.noisy = b.versions, b.discarded, b.noisy
 	if err := b.writeRaw(); err != nil {
 		return err
 	}
 	return errors.Join(append(failed, report.save(*out))...)
 }
 
-func choose(only string) ([]benchCase, error) {
-	if only == "" {
-		return cases, nil
+// choose picks cases by name, or all of a part.
+func choose(only, part string) (chosen []benchCase, err error) {
+	if part != "" && part != partOne && part != partGroup {
+		return nil, fmt.Errorf("no part %q: there are %s and %s", part, partOne, partGroup)
 	}
-	var chosen []benchCase
+	if only == "" {
+		return slices.DeleteFunc(slices.Clone(cases), func(c benchCase) bool { return part != "" && c.part != part }), nil
+	}
 	for name := range strings.SplitSeq(only, ",") {
 		i := 0
 		for i < len(cases) && cases[i].name != name {

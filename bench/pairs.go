@@ -32,6 +32,16 @@ type lane struct {
 	protocol string
 	tls      bool
 	during   func(*server) // runs alongside each window, e.g. to force collections
+	wait     int           // replicas that a SET waits for, by Redis's WAIT
+	company  []*server     // the other members of its group, whose CPU time counts with it
+}
+
+func (l lane) pids() []int {
+	pids := []int{l.server.pid()}
+	for _, s := range l.company {
+		pids = append(pids, s.pid())
+	}
+	return pids
 }
 
 // runs are the results of a lane, one for each round.
@@ -39,7 +49,8 @@ type runs []load.Result
 
 // drive sends load to a lane once, on the generator's processors, and once more if the machine was not quiet.
 func (b *bench) drive(l lane, cfg load.Config, cpus []int) (best load.Result, err error) {
-	cfg.PID, cfg.Protocol, cfg.Addr = l.server.pid(), l.protocol, l.server.addr(l.protocol)
+	cfg.PIDs, cfg.Protocol, cfg.Addr = l.pids(), l.protocol, l.server.addr(l.protocol)
+	cfg.Wait = l.wait
 	if l.tls {
 		cfg.Addr, cfg.CA = l.server.tls, b.cert
 	}
@@ -126,7 +137,11 @@ func (b *bench) compare(what string, lanes []lane, cfg load.Config, at placement
 // fill stores every one of cfg.Keys keys once, in a random order, and returns how many were stored a second.
 func (b *bench) fill(l lane, keys, value, valueMax int, at placement) (float64, error) {
 	started := time.Now()
-	res, err := b.drive(l, load.Config{Conns: 4, Depth: 32, Threads: 1, Keys: keys, Sweep: true, Value: value, ValueMax: valueMax}, at.generator)
+	cfg := load.Config{Conns: 4, Depth: 32, Threads: 1, Keys: keys, Sweep: true, Value: value, ValueMax: valueMax}
+	if l.protocol == "etcd" {
+		cfg.Conns, cfg.Depth = 64, 1
+	}
+	res, err := b.drive(l, cfg, at.generator)
 	if err == nil && res.Requests != uint64(keys) {
 		err = fmt.Errorf("stored %d of %d keys in %s", res.Requests, keys, l.name)
 	}
@@ -143,6 +158,7 @@ func (r runs) each(figure func(load.Result) float64) []float64 {
 	return v
 }
 
+func readP50(r load.Result) float64    { return r.ReadP50 }
 func throughput(r load.Result) float64 { return r.RPS }
 func cpu(r load.Result) float64        { return r.ServerCPU }
 func p50(r load.Result) float64        { return r.P50 }

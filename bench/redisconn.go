@@ -18,8 +18,9 @@ const missing = "(nil)"
 
 // redisConn is one plain connection for what the load generator cannot do: watching keys die and asking a server about itself.
 type redisConn struct {
-	c net.Conn
-	r *bufio.Reader
+	c     net.Conn
+	r     *bufio.Reader
+	limit time.Duration // for a reply
 }
 
 func dialRedis(addr string) (*redisConn, error) {
@@ -27,7 +28,7 @@ func dialRedis(addr string) (*redisConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisConn{c, bufio.NewReader(c)}, nil
+	return &redisConn{c, bufio.NewReader(c), startLimit}, nil
 }
 
 func (c *redisConn) close() { c.c.Close() }
@@ -50,15 +51,39 @@ func (c *redisConn) send(args ...string) error {
 	return err
 }
 
-func (c *redisConn) receive() (string, error) {
-	if err := c.c.SetReadDeadline(time.Now().Add(startLimit)); err != nil {
+// receiveList is for a reply that is an array of single values; a null one has none.
+func (c *redisConn) receiveList() (all []string, err error) {
+	line, err := c.line()
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(line, "*"))
+	if err != nil || line[0] != '*' || n > 64 {
+		return nil, fmt.Errorf("reply %q: no short array", line)
+	}
+	for range n {
+		v, err := c.receive()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func (c *redisConn) line() (string, error) {
+	if err := c.c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
 		return "", err
 	}
 	line, err := c.r.ReadString('\n')
+	return strings.TrimSuffix(line, "\r\n"), err
+}
+
+func (c *redisConn) receive() (string, error) {
+	line, err := c.line()
 	if err != nil {
 		return "", err
 	}
-	line = strings.TrimSuffix(line, "\r\n")
 	switch {
 	case line == "$-1":
 		return missing, nil

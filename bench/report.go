@@ -4,8 +4,10 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -20,6 +22,7 @@ import (
 // section is what one case has to say.
 type section struct {
 	Name, Title string
+	Part        string
 	Intro       []string
 	Tables      []table
 	Goals       []goal
@@ -72,59 +75,117 @@ func (s *section) intro(format string, a ...any) {
 	s.Intro = append(s.Intro, fmt.Sprintf(format, a...))
 }
 
-// missed says why goals are missed, as far as it is known.
-//
-//go:embed missed.md
-var missed string
+// Parts of the report. A run writes those that it has cases of; it keeps the others as they are.
+const (
+	partOne   = "one"
+	partGroup = "group"
+)
+
+// part is one of them. Missed says why goals are missed, as far as it is known.
+type part struct{ name, title, remake, missed string }
+
+//go:embed missed_one.md
+var missedOne string
+
+//go:embed missed_group.md
+var missedGroup string
+
+var parts = []part{
+	{partGroup, "A group of three controllers", "`make bench-group` (about 12 minutes)", missedGroup},
+	{partOne, "One controller", "`go run ./bench -part one -o docs/benchmarks.md` (about half an hour)", missedOne},
+}
+
+// mark begins a part.
+func (p part) mark() string { return "<!-- part " + p.name + " -->\n" }
 
 // report is the whole of docs/benchmarks.md.
 type report struct {
-	machine                string
-	versions               []string
-	quick                  bool
-	sections               []*section
-	runs, discarded, noisy int
+	machine          string
+	versions         func(part string) []string
+	quick            bool
+	sections         []*section
+	discarded, noisy int
 }
 
-func (r *report) write(w io.Writer) error {
+const reportHead = `# Benchmarks
+
+Written by ${make bench} in two parts, each of one run; do not edit. Look at some of it with ${go run ./bench -quick -only cpu,gaps}. The
+raw figures of every run of the load generator are in ${bin/bench/raw.json}.
+
+`
+
+// write makes the parts that were measured and takes the others from old.
+func (r *report) write(w io.Writer, old string) error {
 	var t strings.Builder
-	fmt.Fprintf(&t, "# Benchmarks\n\nWritten by `make bench` on %s; do not edit. Repeat it with `make bench` (about half an hour), or look at\n"+
-		"parts of it with `go run ./bench -quick -only cpu,memory`. The raw figures of every run are in `bin/bench/raw.json`.\n\n",
-		time.Now().UTC().Format("2006-01-02"))
-	if r.quick {
-		t.WriteString("**A quick look** (`-quick`): short runs, few rounds, less data. Not the figures to quote.\n\n")
-	}
-	fmt.Fprintf(&t, "- Machine: %s\n", r.machine)
-	for _, v := range r.versions {
-		fmt.Fprintf(&t, "- %s\n", v)
-	}
-	fmt.Fprintf(&t, "- %d runs. Lanes alternate within seconds and ratios are taken round by round: medians, with the range of all rounds.\n"+
-		"  A run during which other processes used more than %.2f of a core was discarded and repeated: %d were; of %d even the\n"+
-		"  quietest of up to %d tries was noisier and counts all the same.\n\n", r.runs, noiseLimit, r.discarded, r.noisy, noiseRetries+1)
-	r.writeGoals(&t)
-	t.WriteString(missed)
-	for _, s := range r.sections {
-		s.write(&t)
+	t.WriteString(strings.NewReplacer("${", "`", "}", "`").Replace(reportHead))
+	for _, p := range parts {
+		var sections []*section
+		for _, s := range r.sections {
+			if s.Part == p.name {
+				sections = append(sections, s)
+			}
+		}
+		if len(sections) > 0 {
+			r.writePart(&t, p, sections)
+		} else {
+			t.WriteString(kept(old, p))
+		}
 	}
 	_, err := io.WriteString(w, t.String())
 	return err
 }
 
+// kept is a part as it stands in a report, nothing if it is not there.
+func kept(report string, p part) string {
+	_, text, ok := strings.Cut(report, p.mark())
+	if !ok {
+		return ""
+	}
+	for _, o := range parts {
+		text, _, _ = strings.Cut(text, o.mark())
+	}
+	return p.mark() + text
+}
+
+func (r *report) writePart(t *strings.Builder, p part, sections []*section) {
+	fmt.Fprintf(t, "%s## %s\n\nMeasured on %s by %s.\n\n", p.mark(), p.title, time.Now().UTC().Format("2006-01-02"), p.remake)
+	if r.quick {
+		t.WriteString("**A quick look** (`-quick`): short runs, few rounds, less data. Not the figures to quote.\n\n")
+	}
+	fmt.Fprintf(t, "- Machine: %s\n", r.machine)
+	for _, v := range r.versions(p.name) {
+		fmt.Fprintf(t, "- %s\n", v)
+	}
+	fmt.Fprintf(t, "- What is compared is measured in alternation, and ratios are taken round by round: medians, with the range of all rounds.\n"+
+		"  A run during which other processes used more than %.2f of a core was discarded and repeated: %d were; of %d even the\n"+
+		"  quietest of up to %d tries was noisier and counts all the same.\n\n", noiseLimit, r.discarded, r.noisy, noiseRetries+1)
+	writeGoals(t, sections)
+	t.WriteString(p.missed)
+	t.WriteString("\n")
+	for _, s := range sections {
+		s.write(t)
+	}
+}
+
 // save writes the report to a file, or to standard output if name is empty.
 func (r *report) save(name string) error {
 	if name == "" {
-		return r.write(os.Stdout)
+		return r.write(os.Stdout, "")
+	}
+	old, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	var text strings.Builder
-	if err := r.write(&text); err != nil {
+	if err := r.write(&text, string(old)); err != nil {
 		return err
 	}
 	return os.WriteFile(name, []byte(text.String()), 0o644)
 }
 
-func (r *report) writeGoals(t *strings.Builder) {
-	t.WriteString("## Goals\n\n| | goal | measured | range | |\n|---|---|---|---|---|\n")
-	for _, s := range r.sections {
+func writeGoals(t *strings.Builder, sections []*section) {
+	t.WriteString("### Goals\n\n| | goal | measured | range | |\n|---|---|---|---|---|\n")
+	for _, s := range sections {
 		for _, g := range s.Goals {
 			bound, measured := "at most ", number(g.Measured)+g.Unit
 			if g.AtLeast {
@@ -140,7 +201,7 @@ func (r *report) writeGoals(t *strings.Builder) {
 }
 
 func (s *section) write(t *strings.Builder) {
-	fmt.Fprintf(t, "## %s\n\n", s.Title)
+	fmt.Fprintf(t, "### %s\n\n", s.Title)
 	if s.Failure != "" {
 		fmt.Fprintf(t, "**This case failed: %s**\n\n", s.Failure)
 	}
@@ -199,10 +260,14 @@ func field(text, name string) string {
 	return "unknown"
 }
 
-// versions names everything that is measured, and what is missing.
-func (b *bench) versions() []string {
+// versions names everything that is measured in a part, and what is missing.
+func (b *bench) versions(part string) []string {
 	var all []string
-	for _, p := range []string{"redis-server", "valkey-server", "memcached"} {
+	peers := []string{"redis-server", "valkey-server", "memcached"}
+	if part == partGroup {
+		peers = []string{"redis-server", "etcd"}
+	}
+	for _, p := range peers {
 		out, err := exec.Command(p, "--version").Output()
 		if err != nil {
 			all = append(all, p+": not installed here, so it is left out")
@@ -211,9 +276,9 @@ func (b *bench) versions() []string {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 		all = append(all, p+": "+line)
 	}
-	if b.climit == "" {
+	if part == partOne && b.climit == "" {
 		all = append(all, "C limit: no gcc here, so it is left out")
-	} else {
+	} else if part == partOne {
 		all = append(all, "C limit: `bench/climit/climit.c`, an epoll loop that answers a constant, gcc -O2")
 	}
 	if b.holdfast == "none" {

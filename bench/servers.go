@@ -36,7 +36,11 @@ type server struct {
 	redis  string // its address for the Redis protocol, if it has one
 	tls    string
 	memc   string // its address for the memcached protocol
+	etcd   string // its address for etcd's clients
+	guard  string // its address as a sentinel
 	admin  string
+	member string // its name in its group, if it has one
+	peer   string // its address for the other members
 	data   string // its directory
 	cpus   []int
 	binary string
@@ -50,14 +54,25 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 
 // addr is where s speaks protocol.
 func (s *server) addr(protocol string) string {
-	if protocol == "memcache" {
+	switch protocol {
+	case "memcache":
 		return s.memc
+	case "etcd":
+		return s.etcd
 	}
 	return s.redis
 }
 
 // start runs the server on its processors and waits until it serves.
 func (s *server) start() error {
+	if err := s.spawn(); err != nil {
+		return err
+	}
+	return s.awaitServing()
+}
+
+// spawn runs the server and does not wait.
+func (s *server) spawn() error {
 	s.cmd = exec.Command(s.binary, s.args...)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -65,6 +80,11 @@ func (s *server) start() error {
 	if err := startOn(s.cmd, s.cpus); err != nil {
 		return fmt.Errorf("starting %s: %w", s.binary, err)
 	}
+	return nil
+}
+
+// awaitServing returns once it serves; one that does not is ended.
+func (s *server) awaitServing() error {
 	if err := s.awaitReady(); err != nil {
 		s.stop()
 		said, _ := os.ReadFile(s.log.Name())
@@ -116,6 +136,16 @@ func (s *server) ready() error {
 			return err
 		}
 	}
+	if s.etcd != "" {
+		r, err := http.Get("http://" + s.etcd + "/health") // that of the group
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return fmt.Errorf("health: %s", r.Status)
+		}
+	}
 	if s.memc != "" {
 		c, err := net.Dial("tcp", s.memc)
 		if err != nil {
@@ -128,13 +158,16 @@ func (s *server) ready() error {
 
 // kill ends the server as a crash does.
 func (s *server) kill() {
+	if s.cmd == nil {
+		return // it was never started
+	}
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
 }
 
 // stop ends the server; what it had on disk stays until cleanup.
 func (s *server) stop() {
-	if s.cmd.ProcessState == nil {
+	if s.cmd == nil || s.cmd.ProcessState == nil {
 		s.kill()
 	}
 	s.log.Close()

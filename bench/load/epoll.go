@@ -3,6 +3,7 @@
 package load
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -27,9 +28,12 @@ type thread struct {
 type conn struct {
 	fd      int
 	batch   int   // requests sent together
-	pending int   // those of them without an answer
+	pending int   // replies to them that are still to come
+	get     bool  // they are one GET
 	t0      int64 // when they were (or, in the open loop, should have been) sent
 	replies replies
+	frames  frames // etcd
+	stream  uint32 // etcd: the number of the newest call
 }
 
 func newThread(r *run, i int) (*thread, error) {
@@ -47,7 +51,15 @@ func newThread(r *run, i int) (*thread, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.conns = append(t.conns, conn{fd: fd, replies: replies{part: make([]byte, 0, 2*maxLine)}})
+		c := conn{fd: fd, replies: replies{part: make([]byte, 0, 2*maxLine)}}
+		if r.cfg.Wait > 0 {
+			c.replies.wait = '0' + byte(r.cfg.Wait)
+		}
+		if t.conns = append(t.conns, c); t.protocol == 'e' {
+			if err := write(fd, preface); err != nil {
+				return nil, err
+			}
+		}
 		t.idle = append(t.idle, k)
 		if err := unix.EpollCtl(t.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(k)}); err != nil {
 			return nil, fmt.Errorf("epoll_ctl: %w", err)
@@ -175,15 +187,29 @@ func (t *thread) open() error {
 // send writes the next batch; t0 is the instant that its latency counts from. At the end of a sweep it leaves c without requests.
 func (t *thread) send(c *conn, t0 int64) error {
 	b, n := t.src.fill()
-	c.batch, c.pending, c.t0 = n, n, t0
+	c.batch, c.pending, c.t0, c.get = n, n*t.src.answers(), t0, t.src.single()
+	if n > 0 && t.protocol == 'e' {
+		c.stream = (c.stream + 1) | 1 // odd numbers are a client's
+		for _, at := range t.src.last.streams {
+			binary.BigEndian.PutUint32(b[at:], c.stream)
+		}
+		if c.frames.least = 1; c.get {
+			c.frames.least = t.run.cfg.Value
+		}
+	}
+	return write(c.fd, b)
+}
+
+// write writes all of b.
+func write(fd int, b []byte) error {
 	for len(b) > 0 {
-		k, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		k, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		switch errno {
 		case 0:
 			b = b[k:]
 		case unix.EINTR:
 		case unix.EAGAIN:
-			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}, int(patience.Milliseconds())); n == 0 && err == nil {
+			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(patience.Milliseconds())); n == 0 && err == nil {
 				return errSilent
 			}
 		default:
@@ -204,18 +230,30 @@ func (t *thread) receive(c *conn) (done bool, err error) {
 	case n == 0:
 		return false, fmt.Errorf("server closed a connection: %w", io.ErrUnexpectedEOF)
 	}
-	answers, err := c.replies.feed(t.in[:n], t.protocol, &t.seen)
+	answers, err := t.feed(c, t.in[:n])
 	if err != nil {
 		return false, err
 	}
 	if c.pending -= answers; c.pending < 0 {
 		return false, fmt.Errorf("%d more replies than requests", -c.pending)
 	}
-	if c.pending > 0 {
+	if c.pending > 0 || answers == 0 {
 		return false, nil
 	}
-	t.record(c.t0, t.run.now(), c.batch)
+	t.record(c.t0, t.run.now(), c.batch, c.get)
 	return true, nil
+}
+
+// feed counts the replies that end in b.
+func (t *thread) feed(c *conn, b []byte) (int, error) {
+	if t.protocol != 'e' {
+		return c.replies.feed(b, t.protocol, &t.seen)
+	}
+	n, answer, err := c.frames.feed(b, &t.seen)
+	if err != nil || len(answer) == 0 {
+		return n, err
+	}
+	return n, write(c.fd, answer)
 }
 
 // wait is epoll_wait; timeout in milliseconds.

@@ -20,9 +20,9 @@ import (
 // Config says what to send, where, and for how long.
 type Config struct {
 	Addr     string // host:port
-	Protocol string // "redis" or "memcache"
+	Protocol string // "redis", "memcache" or "etcd"
 	CA       string // PEM file of the authority that signed the server's certificate; not empty: speak TLS
-	PID      int    // the server's process, for its CPU time; 0: not measured
+	PIDs     []int  // the server's processes, for their CPU time; none: not measured
 
 	Conns   int
 	Depth   int     // requests in flight per connection: a batch is sent when the one before is answered
@@ -30,7 +30,8 @@ type Config struct {
 	Rate    float64 // requests a second, all connections together, arriving at random (open loop); 0: closed loop
 
 	Keys  int  // keys are chosen uniformly among this many; each has KeySize bytes
-	Sets  int  // of 10 requests, how many are SETs (with a lifetime of one to two hours)
+	Sets  int  // of 10 requests, how many are SETs (with a lifetime of one to two hours; etcd's without)
+	Wait  int  // redis: a WAIT for so many replicas goes with each SET, which is answered when both are; all requests must be SETs
 	Sweep bool // SET every key exactly once, in a random order, then end; Sets, Warm and Measure do not matter
 
 	Value    int // bytes of a value
@@ -47,6 +48,7 @@ const KeySize = 40
 // Result is what one run measured. Latencies are in microseconds, per batch, in the open loop from the intended instant.
 type Result struct {
 	RPS, P50, P99, P999, Max float64
+	ReadP50, ReadP99         float64 // of GETs alone; 0 in batches
 	Requests, Errors, Misses uint64
 	FirstError               string
 	ServerCPU                float64 // CPU seconds of the server per million requests
@@ -79,13 +81,17 @@ type worker struct {
 	src  *source
 	ops  atomic.Uint64
 	hist Histogram
+	gets Histogram // those batches that are one GET
 	seen Tally
 }
 
-func (w *worker) record(t0, t1 int64, n int) {
+func (w *worker) record(t0, t1 int64, n int, get bool) {
 	w.ops.Add(uint64(n))
 	if win := w.run.window.Load(); win != nil && t0 >= win.start && t0 < win.end {
 		w.hist.Record(uint64(t1 - t0))
+		if get {
+			w.gets.Record(uint64(t1 - t0))
+		}
 	}
 }
 
@@ -108,7 +114,7 @@ func Run(cfg Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	before, err := observe(cfg.PID)
+	before, err := observe(cfg.PIDs)
 	if err != nil {
 		return Result{}, err
 	}
@@ -125,7 +131,7 @@ func Run(cfg Config) (Result, error) {
 	var ops uint64
 	if cfg.Sweep {
 		wg.Wait()
-		after, err = observe(cfg.PID)
+		after, err = observe(cfg.PIDs)
 		ops = total(workers)
 	} else {
 		before, after, ops, err = r.measure(workers)
@@ -144,8 +150,12 @@ func Run(cfg Config) (Result, error) {
 
 func (c *Config) validate() error {
 	switch {
-	case c.Protocol != "redis" && c.Protocol != "memcache":
-		return fmt.Errorf("protocol %q: want redis or memcache", c.Protocol)
+	case c.Protocol != "redis" && c.Protocol != "memcache" && c.Protocol != "etcd":
+		return fmt.Errorf("protocol %q: want redis, memcache or etcd", c.Protocol)
+	case c.Protocol == "etcd" && (c.Depth != 1 || c.CA != "" || c.Value > maxPut || c.ValueMax > maxPut):
+		return fmt.Errorf("etcd: one request in flight on a connection, no TLS, and values of at most %d bytes", maxPut)
+	case c.Wait < 0 || c.Wait > 9 || c.Wait > 0 && (c.Protocol != "redis" || c.Sets != 10 && !c.Sweep || c.CA != ""):
+		return fmt.Errorf("waiting for %d replicas: want at most 9, SETs alone, the redis protocol and no TLS", c.Wait)
 	case c.Conns < 1 || c.Depth < 1 || c.Threads < 1 || c.Keys < 1 || c.Value < 1:
 		return fmt.Errorf("connections, depth, threads, keys and value size must be at least 1: %+v", *c)
 	case c.Rate > 0 && c.Depth != 1:
@@ -177,13 +187,13 @@ func (r *run) connect() (workers []*worker, serve []func() error, err error) {
 // measure opens the window, waits for its end and returns what the machine did in it, and how many requests were answered.
 func (r *run) measure(workers []*worker) (before, after observation, ops uint64, err error) {
 	time.Sleep(r.cfg.Warm)
-	if before, err = observe(r.cfg.PID); err == nil {
+	if before, err = observe(r.cfg.PIDs); err == nil {
 		ops = total(workers)
 		start := r.now()
 		r.window.Store(&window{start, start + int64(r.cfg.Measure)})
 		time.Sleep(r.cfg.Measure)
 		ops = total(workers) - ops
-		after, err = observe(r.cfg.PID)
+		after, err = observe(r.cfg.PIDs)
 	}
 	if err != nil {
 		r.window.Store(&window{}) // ends the threads
@@ -199,10 +209,11 @@ func total(workers []*worker) (n uint64) {
 }
 
 func summary(workers []*worker, before, after observation, ops uint64) Result {
-	var h Histogram
+	var h, gets Histogram
 	var seen Tally
 	for _, w := range workers {
 		h.Add(&w.hist)
+		gets.Add(&w.gets)
 		seen.add(&w.seen)
 	}
 	seconds := after.at.Sub(before.at).Seconds()
@@ -210,6 +221,7 @@ func summary(workers []*worker, before, after observation, ops uint64) Result {
 	res := Result{
 		RPS: float64(ops) / seconds, Requests: ops,
 		P50: h.Quantile(0.5) / 1e3, P99: h.Quantile(0.99) / 1e3, P999: h.Quantile(0.999) / 1e3, Max: float64(h.Max()) / 1e3,
+		ReadP50: gets.Quantile(0.5) / 1e3, ReadP99: gets.Quantile(0.99) / 1e3,
 		Errors: seen.Errors, Misses: seen.Misses, FirstError: seen.FirstError,
 		ServerCores: server / seconds, GeneratorCores: self / seconds,
 		OtherCores: max(0, (after.machine-before.machine-server-self)/seconds),

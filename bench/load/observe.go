@@ -19,12 +19,14 @@ type observation struct {
 	server, self, machine float64
 }
 
-func observe(pid int) (o observation, err error) {
+func observe(pids []int) (o observation, err error) {
 	o.at = time.Now()
-	if pid != 0 {
-		if o.server, err = ProcessCPU(pid); err != nil {
+	for _, pid := range pids {
+		used, err := ProcessCPU(pid)
+		if err != nil {
 			return o, err
 		}
+		o.server += used
 	}
 	var use unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {

@@ -32,7 +32,8 @@ func (t *Tally) fail(line []byte) {
 
 // replies splits one connection's replies to GETs and SETs, however reading cuts them.
 type replies struct {
-	skip int // bytes of a value, and what follows it, that are still to come
+	skip int  // bytes of a value, and what follows it, that are still to come
+	wait byte // what a WAIT must be answered with, a digit; 0: there are none
 	part []byte
 }
 
@@ -62,6 +63,9 @@ func (p *replies) feed(b []byte, protocol byte, t *Tally) (n int, err error) {
 		}
 		if p.skip, err = body(line, protocol, t); err != nil {
 			return n, err
+		}
+		if p.wait != 0 && line[0] == ':' && line[1] != p.wait {
+			t.fail(line)
 		}
 		if p.skip == 0 {
 			n++

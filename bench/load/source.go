@@ -20,31 +20,43 @@ const sizes = 16
 // template is a request with a hole for the key and, in a SET, for the lifetime.
 type template struct {
 	text     []byte
-	key, ttl int // offsets
+	key, ttl int   // offsets; ttl -1: none
+	streams  []int // etcd: offsets of the number that the connection gives to the call
 }
 
 // Templates returns the GET and the SET of a protocol with a value of size bytes.
 func Templates(protocol string, size int) (get, set []byte) {
-	g, s := getTemplate(protocol), setTemplate(protocol, size)
+	g, s := getTemplate(protocol), setTemplate(protocol, size, 0)
 	return g.text, s.text
 }
 
 func getTemplate(protocol string) template {
+	if protocol == "etcd" {
+		return etcdTemplate(0)
+	}
 	key := strings.Repeat("k", KeySize)
 	text := fmt.Sprintf("get %s\r\n", key)
 	if protocol == "redis" {
 		text = fmt.Sprintf("*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n", KeySize, key)
 	}
-	return template{[]byte(text), strings.Index(text, key), -1}
+	return template{text: []byte(text), key: strings.Index(text, key), ttl: -1}
 }
 
-func setTemplate(protocol string, size int) template {
+// setTemplate is a SET, followed by a WAIT for so many replicas if there are any to wait for.
+func setTemplate(protocol string, size, replicas int) template {
+	if protocol == "etcd" {
+		return etcdTemplate(size)
+	}
 	key, value := strings.Repeat("k", KeySize), strings.Repeat("x", size)
 	text := fmt.Sprintf("set %s 0 TTTT %d\r\n%s\r\n", key, size, value)
 	if protocol == "redis" {
 		text = fmt.Sprintf("*5\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n$2\r\nEX\r\n$4\r\nTTTT\r\n", KeySize, key, size, value)
 	}
-	return template{[]byte(text), strings.Index(text, key), strings.Index(text, "TTTT")}
+	ttl := strings.Index(text, "TTTT")
+	if replicas > 0 {
+		text += fmt.Sprintf("*3\r\n$4\r\nWAIT\r\n$1\r\n%d\r\n$1\r\n0\r\n", replicas)
+	}
+	return template{text: []byte(text), key: strings.Index(text, key), ttl: ttl}
 }
 
 // source makes a worker's requests.
@@ -56,6 +68,18 @@ type source struct {
 	next   int // sweep: the next position
 	stride int // sweep: workers take turns
 	batch  []byte
+	last   *template // of the batch before
+}
+
+// single says whether the last batch was one GET.
+func (s *source) single() bool { return s.cfg.Depth == 1 && s.last == &s.get }
+
+// answers is how many replies a request has.
+func (s *source) answers() int {
+	if s.cfg.Wait > 0 {
+		return 2
+	}
+	return 1
 }
 
 func newSource(cfg *Config, worker, workers int) *source {
@@ -63,10 +87,10 @@ func newSource(cfg *Config, worker, workers int) *source {
 		rng: rand.New(rand.NewPCG(cfg.Seed, uint64(worker)))}
 	if cfg.ValueMax > cfg.Value {
 		for i := range sizes {
-			s.sets = append(s.sets, setTemplate(cfg.Protocol, cfg.Value+(cfg.ValueMax-cfg.Value)*i/(sizes-1)))
+			s.sets = append(s.sets, setTemplate(cfg.Protocol, cfg.Value+(cfg.ValueMax-cfg.Value)*i/(sizes-1), cfg.Wait))
 		}
 	} else {
-		s.sets = []template{setTemplate(cfg.Protocol, cfg.Value)}
+		s.sets = []template{setTemplate(cfg.Protocol, cfg.Value, cfg.Wait)}
 	}
 	s.batch = make([]byte, cfg.Depth*max(len(s.get.text), len(s.sets[len(s.sets)-1].text)))
 	return s
@@ -94,7 +118,8 @@ func (s *source) fill() (batch []byte, n int) {
 		b := s.batch[at:]
 		at += copy(b, t.text)
 		putKey(b[t.key:], uint64(id))
-		if set {
+		s.last = t
+		if t.ttl >= 0 {
 			putLifetime(b[t.ttl:], lifetimeMin+int(r>>24&0xffff)%lifetimeSpan)
 		}
 	}

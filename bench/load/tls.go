@@ -63,6 +63,6 @@ func (s *secure) loop() error {
 			}
 			pending -= done
 		}
-		s.record(t0, s.run.now(), n)
+		s.record(t0, s.run.now(), n, s.src.single())
 	}
 }
