@@ -307,7 +307,7 @@ func (r *Replica) Step(m Message, now Instant) {
 
 func (r *Replica) stepRaft(m *Message, now Instant) {
 	t := m.Raft.GetType()
-	if r.drops(t) || m.Raft.GetTo() != r.id || m.Raft.GetFrom() != m.From || !r.knows(m.Raft.Entries...) {
+	if r.drops(t) || m.Raft.GetTo() != r.id || m.Raft.GetFrom() != m.From || t == pb.MsgApp && !r.knows(m.Raft.Entries...) {
 		return
 	}
 	if p := r.peer(m.From); p != nil && m.Wall != 0 {
