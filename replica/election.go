@@ -119,7 +119,7 @@ func (r *Replica) Died(id, life uint64, now Instant) {
 	p.ends = 0
 	if r.leader == id {
 		if r.promise.term == r.term { // then it was made to that leader
-			r.promise.until = 0
+			r.waived, r.promise.until = max(r.waived, r.promise.until), 0
 		}
 		r.electAt = r.mono + r.turn(id)
 		r.silent(fmt.Sprintf("the process of %s ended", r.name(id)))

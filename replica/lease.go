@@ -86,6 +86,7 @@ type peer struct {
 	acked   int64  // when the newest heartbeat was sent that it has answered; 0 for none
 	ends    int64  // its grant ends by then, on the own clock: it is in the roster before
 	life    uint64 // whose questions ask and void are
+	owes    bool   // ends is of a lease that a dead leader may have granted
 	ask     uint64 // the newest question answered with a grant
 	void    uint64
 	match   uint64 // what it has appended
@@ -134,6 +135,7 @@ func (r *Replica) inRoster(p *peer) bool { return p.ends > r.mono }
 func (r *Replica) newTerm() {
 	for i := range r.peers {
 		p := &r.peers[i]
+		p.owes = false
 		p.acked, p.ends, p.ask, p.void, p.match, p.late, p.level, p.banned, p.leaving = 0, 0, 0, 0, 0, 0, 0, false, 0
 	}
 	r.beats = moments{}
@@ -141,6 +143,34 @@ func (r *Replica) newTerm() {
 	r.lasts = [samples]moment{}
 	r.changes.votersAt, r.changes.wishes = r.mono, nil
 	r.hand = hand{}
+	r.owed()
+}
+
+// A promise that ends early, since its leader has died for certain, also kept others from leading while leases that this leader had granted go on. So it is
+// not forgotten: a vote says how long it would have lasted, the candidate takes the longest, and as a leader counts all others in its roster
+// until then. Whoever answers in the new term has no lease of an older one.
+
+// owed has the roster hold whoever may have a lease of a leader that died.
+func (r *Replica) owed() {
+	for i := range r.peers {
+		if p := &r.peers[i]; p.voter && r.waived > r.mono {
+			p.ends, p.owes = r.waived, true
+		}
+	}
+}
+
+// voted takes what a vote says of a promise that was cut short.
+func (r *Replica) voted(m *Message) {
+	if m.For > 0 && !m.Raft.GetReject() {
+		r.waived = max(r.waived, r.mono+m.For*100/(100-r.cfg.Drift))
+	}
+}
+
+// answered takes notice that p has heard of the own term.
+func (r *Replica) answered(p *peer) {
+	if p.owes {
+		p.owes, p.ends = false, 0
+	}
 }
 
 // beat gives the heartbeats that are about to be sent their number, and promises what it asks of others.
@@ -197,6 +227,7 @@ func (r *Replica) ack(m *Message, now Instant) {
 	if !ok {
 		return
 	}
+	r.answered(p)
 	p.acked = max(p.acked, sent)
 	p.roundTrip = now.Mono - sent
 	p.clock = m.Wall - now.Mono + p.roundTrip/2

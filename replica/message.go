@@ -15,7 +15,7 @@ import (
 type Kind uint8
 
 const (
-	Raft    Kind = iota + 1 // Raft is raft's own. With a heartbeat: Beat, For (the promise it asks for, ns), Wall
+	Raft    Kind = iota + 1 // Raft is raft's own. With a heartbeat: Beat, For (the promise it asks for, ns), Wall, Life, Level. With a vote: For (what was left of a promise, ns)
 	Ack                     // answers a heartbeat: Term, Beat, Ask, Void, Life, Wall, Level, Index (applied), Fsync, Draining, SumAt, Sum. Beat 0: a lease is given back
 	Grant                   // a lease: Term, Ask, Life, For (ns), Index (what must be applied first)
 	Recall                  // the leader of Term wants the lease back

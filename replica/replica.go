@@ -130,6 +130,7 @@ type Replica struct {
 
 	// Leases and elections.
 	promise     promise
+	waived      int64 // own Mono: until when a promise would have lasted that ended with its leader's process
 	lease       lease
 	heard       int64 // own Mono: the newest heartbeat of a leader
 	electAt     int64 // own Mono: not to campaign before
@@ -313,6 +314,12 @@ func (r *Replica) stepRaft(m *Message, now Instant) {
 	if p := r.peer(m.From); p != nil && m.Wall != 0 {
 		p.clock = m.Wall - now.Mono
 	}
+	switch p := r.peer(m.From); {
+	case t == pb.MsgVoteResp:
+		r.voted(m)
+	case t == pb.MsgAppResp && p != nil && r.leading() && m.Raft.GetTerm() == r.term:
+		r.answered(p)
+	}
 	_ = r.raft.Step(m.Raft) // raft says what it drops; dropping is always allowed
 	if t == pb.MsgHeartbeat && m.Beat != 0 {
 		r.heartbeat(m, now)
@@ -407,7 +414,9 @@ func (r *Replica) envelope(m *pb.Message, beat uint64) Message {
 		if r.hand.sent == 0 {
 			e.For = r.cfg.Promise
 		}
-	case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp:
+	case pb.MsgVoteResp:
+		e.Wall, e.For = r.wall, max(0, r.waived-r.mono)
+	case pb.MsgVote, pb.MsgPreVote, pb.MsgPreVoteResp:
 		e.Wall = r.wall
 	}
 	return e
