@@ -26,7 +26,7 @@ func TestChaos(t *testing.T) {
 		seed = n
 	}
 	t.Logf("%s=%d", seedVariable, seed)
-	p := plan{members: 3, duration: 50 * time.Second, seed: seed, hold: 600 * time.Millisecond, pace: 10 * time.Millisecond, say: t.Logf}
+	p := plan{members: 3, duration: 45 * time.Second, seed: seed, hold: 600 * time.Millisecond, pace: 10 * time.Millisecond, say: t.Logf}
 	r, err := p.run()
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ import (
 type row struct {
 	kind   *kind
 	gaps   []time.Duration // each phase's longest time without an acknowledged write, sorted
-	wait   time.Duration   // the longest of one request
+	wait   time.Duration   // the longest of one request that was carried out
+	held   time.Duration   // the longest of one that was not
 	errors map[string]int
 	backs  []time.Duration // each phase's time to the first acknowledged write
 }
@@ -44,6 +45,7 @@ func (r *run) rows() []*row {
 			for _, t := range c.Troubles() {
 				if t.At <= p.to && t.To >= p.from && (p.kind.helpless || !r.excused(c, t)) {
 					w.errors[t.What]++
+					w.held = max(w.held, t.To-t.At)
 				}
 			}
 		}
@@ -210,14 +212,20 @@ func (r *run) report() string {
 
 // reportMinority tells of the times when there was no majority.
 func (r *run) reportMinority(b *strings.Builder, rows []*row) {
-	for _, w := range rows {
-		switch w.kind {
-		case twoDown:
-			fmt.Fprintf(b, "\n## Two of three down\n\n%d times. Requests were held, the longest for %s ms, then refused: %s. ", len(w.gaps), millis(w.wait), shown(w.errors))
-		case majorityBack:
-			fmt.Fprintf(b, "Writes went on by themselves, %s ms (median; max %s) after the first of the two was started again.\n", millis(rank(w.backs, 0.5)), millis(rank(w.backs, 1)))
+	find := func(k *kind) *row {
+		at := slices.IndexFunc(rows, func(w *row) bool { return w.kind == k })
+		if at < 0 {
+			return &row{}
 		}
+		return rows[at]
 	}
+	down, back := find(twoDown), find(majorityBack)
+	if len(down.gaps) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## Two of three down\n\nThis was done %d times. At the one that was left, requests were held for %s ms at most and then refused: %s. ",
+		len(down.gaps), millis(down.held), shown(down.errors))
+	fmt.Fprintf(b, "Writes went on by themselves, %s ms (median; max %s) after the first of the two was started again.\n", millis(rank(back.backs, 0.5)), millis(rank(back.backs, 1)))
 }
 
 func how(apart bool) string {
