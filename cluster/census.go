@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"holdfast/keyspace"
 	"holdfast/replica"
 )
 
@@ -45,6 +46,8 @@ type standing struct {
 	condition  condition
 	group      groupID
 	budget     uint64 // its own, for entries
+	knows      uint32 // what its version knows: op.Level
+	level      uint32 // of what it has; 0 if it has nothing
 	settings   uint64 // a hash of those that have to be the same on all members
 	configured []Peer // by its settings, in order; empty if it joins
 	// What it knows of the members, as of what is committed, and where its log ends, committed or not.
@@ -57,7 +60,7 @@ const (
 
 	askStanding byte = 1 // nothing; the answer is a standing
 	askJoin     byte = 2 // a standing of whoever wants to be in the group; the answer is a standing
-	askUsed     byte = 3 // marks(8 each); the answer has a byte for each, 1 if it was used since it was last asked for
+	askUsed     byte = 3 // an op.Exists; the answer has a byte for each key, 1 if it was read since that was last asked
 	tellEnded   byte = 4 // nothing: the process of whoever asks has ended; the answer is nothing
 )
 
@@ -69,7 +72,7 @@ func (s *standing) append(b []byte) []byte {
 	b = append(b, byte(s.condition))
 	text(s.name)
 	text(s.addr)
-	for _, v := range [...]uint64{s.id, s.life, s.group.id, s.group.founding, s.budget, s.settings, uint64(len(s.configured))} {
+	for _, v := range [...]uint64{s.id, s.life, s.group.id, s.group.founding, s.budget, uint64(s.knows), uint64(s.level), s.settings, uint64(len(s.configured))} {
 		b = binary.AppendUvarint(b, v)
 	}
 	for _, p := range s.configured {
@@ -106,9 +109,11 @@ func decodeStanding(b []byte) (s standing, err error) {
 	}
 	s.condition, b = condition(b[0]), b[1:]
 	s.name, s.addr = text(), text()
-	for _, v := range [...]*uint64{&s.id, &s.life, &s.group.id, &s.group.founding, &s.budget, &s.settings} {
+	var knows, level uint64
+	for _, v := range [...]*uint64{&s.id, &s.life, &s.group.id, &s.group.founding, &s.budget, &knows, &level, &s.settings} {
 		*v = number()
 	}
+	s.knows, s.level = uint32(knows), uint32(level)
 	for n := number(); n > 0 && err == nil; n-- {
 		s.configured = append(s.configured, Peer{text(), text()})
 	}
@@ -161,6 +166,8 @@ func decide(self *standing, others []standing) verdict {
 func (s *standing) beside(o *standing) verdict {
 	mine := s.condition != empty
 	switch {
+	case o.level > s.knows:
+		return verdict{gone: &keyspace.Newer{Level: o.level, Known: s.knows}}
 	case mine && s.group.id != 0 && s.group.id != o.group.id:
 		return verdict{gone: fmt.Errorf("the data directory is of another group than the one that %s at %s is in: name the right members, or move the directory away to join that group with nothing",
 			o.name, o.addr)}

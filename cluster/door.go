@@ -118,6 +118,11 @@ func (d *Door) admit(r op.Read, s engine.Reader) (present int64, may bool) {
 
 // Write is engine.Engine's.
 func (d *Door) Write(w op.Write, s engine.Writer) {
+	if op.Level > 1 { // the first version has nothing to look at
+		if level := op.LevelOf(w); level > 1 && level > d.node.usable.Load() {
+			w, s = &op.Delete{}, early{s, d.node.tooEarly(level)}
+		}
+	}
 	b := d.open
 	if b == nil {
 		b = d.take()

@@ -263,6 +263,7 @@ func (n *Node) apply(now replica.Instant) {
 		more = n.replica.Apply(applyBytes, now)
 		n.unlockReaders()
 		n.applied = true
+		n.takesUp()
 	}
 }
 

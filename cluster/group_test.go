@@ -645,3 +645,49 @@ func TestLinearizableGroup(t *testing.T) {
 		})
 	}
 }
+
+// What is read at any member stays when memory gets short; but for a few whose mark another key shares.
+func TestEvictionInGroup(t *testing.T) {
+	g := newGroup(t, 3, func(c *Config) {
+		c.Durability, c.Limit = Memory, MinLimit
+		for i := range c.Classes {
+			c.Classes[i] = op.Cache
+		}
+	})
+	g.start(g.all()...)
+	g.voters(3)
+	reader, writer := newWorker(g.nodes[g.another()]), newWorker(g.nodes[g.leader()])
+	for i := range 100 {
+		writer.write(set(fmt.Sprint("hot", i), strings.Repeat("x", 1000)))
+	}
+	leader := g.nodes[g.leader()]
+	gone := map[int]bool{}
+	for i := range 350 {
+		var ops []op.Write
+		for j := range 100 {
+			ops = append(ops, set(fmt.Sprint("cold", i, " ", j), strings.Repeat("x", 1000)))
+		}
+		for _, a := range writer.write(ops...) {
+			if a.err != nil || a.res.Status != op.OK {
+				t.Fatal(a.err, a.res.Status)
+			}
+		}
+		for j := range 100 {
+			if _, ok := reader.get(t, fmt.Sprint("hot", j)); !ok {
+				gone[j] = true
+			}
+		}
+		g.until("there is room without evicting in haste", func() bool {
+			leader.mu.Lock()
+			defer leader.mu.Unlock()
+			return leader.level() < highWater
+		})
+	}
+	if len(gone) > 8 {
+		t.Errorf("%d of 100 keys that are read all the time are gone", len(gone))
+	}
+	if m := g.nodes[g.leader()].Status().Memory; m.Evicted < 10000 {
+		t.Errorf("only %d keys were evicted", m.Evicted)
+	}
+	g.equal()
+}

@@ -65,7 +65,7 @@ func (n *Node) gather() error {
 func (n *Node) standing() standing {
 	s := standing{
 		name: n.cfg.Name, addr: n.cfg.Addr, id: n.record.id, life: n.life, condition: n.condition, group: n.record.group,
-		budget: n.budget, settings: n.settings(), configured: n.cfg.Members, log: n.end,
+		budget: n.budget, knows: n.cfg.level, level: n.usable.Load(), settings: n.settings(), configured: n.cfg.Members, log: n.end,
 	}
 	if n.replica == nil || n.restoring {
 		return s

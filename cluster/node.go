@@ -80,7 +80,7 @@ type Config struct {
 	ClockBound time.Duration
 	Drift      int             // hundredths
 	Stopping   <-chan struct{} // closed: Start gives up waiting for other members; may be nil
-	level      uint32          // for tests: replica.Config.Level
+	level      uint32          // for tests: replica.Config.Level, which is the default
 	retain     int             // for tests: replica.Config.Retain
 	boot       uint64          // for tests: another run of the machine
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
@@ -119,6 +119,7 @@ type Node struct {
 	closing sync.Once
 	failed  chan struct{} // closed when problem is for good
 	over    atomic.Bool   // dead, for readers
+	usable  atomic.Uint32 // the level of ops that may be submitted; never falls
 
 	link      *link.Links                   // nil without a Listener
 	identity  atomic.Pointer[link.Identity] // as the links show it
@@ -137,6 +138,7 @@ type Node struct {
 	hard        *pb.HardState
 	version     uint64              // of the members that the links know
 	known       map[uint64]standing // of the other members, on a leader
+	knows       map[uint64]uint32   // the levels of the other members that were met
 	sent        bool                // messages are to be flushed when mu is given up
 	wanting     []uint64            // members that want a snapshot
 	configuring bool                // settings are on their way
@@ -183,6 +185,9 @@ func prepare(cfg Config) (*Node, error) {
 	}
 	if cfg.SnapshotAfter == 0 {
 		cfg.SnapshotAfter = min(4*part(cfg.Limit), 64<<20)
+	}
+	if cfg.level == 0 {
+		cfg.level = replica.Level
 	}
 	if cfg.SnapshotRate == 0 {
 		cfg.SnapshotRate = 150e6

@@ -8,12 +8,13 @@ import (
 	"log/slog"
 
 	"holdfast/cluster/link"
+	"holdfast/keyspace"
 	"holdfast/replica"
 )
 
 // introduce has the links show who this member is now.
 func (n *Node) introduce() {
-	n.identity.Store(&link.Identity{ID: n.record.id, Name: n.cfg.Name, Life: n.life, Level: replica.Level})
+	n.identity.Store(&link.Identity{ID: n.record.id, Name: n.cfg.Name, Life: n.life, Level: n.cfg.level})
 }
 
 // connect begins to listen to the other members.
@@ -54,6 +55,7 @@ func (h handler) Receive(from link.Identity, messages [][]byte) error {
 	for i := range decoded {
 		n.replica.Step(decoded[i], now)
 	}
+	n.tooOld(n.replica.Beyond())
 	n.work()
 	return nil
 }
@@ -63,6 +65,10 @@ func (h handler) Up(peer link.Identity) {
 	n := h.Node
 	n.mu.Lock()
 	defer n.unlock()
+	if n.knows == nil {
+		n.knows = map[uint64]uint32{}
+	}
+	n.knows[peer.ID] = peer.Level
 	if n.replica != nil && !n.restoring && !n.dead {
 		delete(n.known, peer.ID) // it may have been started anew, with other settings
 		n.replica.Linked(peer.ID)
@@ -140,6 +146,8 @@ func (n *Node) letIn(s *standing) ([]byte, error) {
 		return nil, fmt.Errorf("%s has no leader now", n.cfg.Name)
 	case s.group.id != 0 && s.group.id != self.group.id:
 		return nil, errors.New("this is another group")
+	case s.knows < self.level:
+		return nil, &keyspace.Newer{Level: self.level, Known: s.knows}
 	case s.name == n.cfg.Name:
 		return nil, fmt.Errorf("this controller is named %s too: give each its own name", s.name)
 	}

@@ -222,6 +222,9 @@ func (n *Node) loadSnapshot() (*replica.Base, error) {
 			}
 			return &base, nil
 		}
+		if isNewer(err) {
+			return nil, err
+		}
 		n.log.Error("a snapshot cannot be read", slog.String("file", path), slog.Any("err", err))
 		n.state.Release() // what was half loaded
 		n.state = newState(&n.cfg)

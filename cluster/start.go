@@ -99,6 +99,7 @@ func (n *Node) begin() error {
 	n.mu.Lock()
 	defer n.unlock()
 	n.clock.notBefore(n.state.Stamp())
+	n.takesUp()
 	if err := n.replica.Start(n.now()); err != nil {
 		return err
 	}
@@ -352,6 +353,9 @@ func (p *replay) entry(r wal.Record) error {
 	err := p.n.replica.Recover(&pb.Entry{
 		Term: new(term), Index: new(r.Index), Type: &kind, Data: append([]byte(nil), r.Body[entryHead:]...),
 	}, le.Uint64(r.Body[8:]))
+	if isNewer(err) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: a snapshot or a part of the log before it is missing, put it back; or move %s away to begin with nothing", err, p.n.cfg.Dir)
 	}
@@ -416,9 +420,11 @@ func (n *Node) servable(since time.Duration) (ok bool, why string, err error) {
 		return false, "this controller is not let into the group yet", nil
 	case !n.record.served && voters < need:
 		return false, fmt.Sprintf("of the %d members that the settings name a majority must be in the group, and only %d of them are", len(n.cfg.Members), voters), nil
-	case n.solo:
+	case n.leads():
 		n.configure()
-		return known && sameConfig(n.state.Config(), n.wanted()), "the log has not taken the settings yet", nil
+		return known && sameConfig(n.state.Config(), n.wanted()) && n.replica.Level() == n.cfg.level, "the log has not taken the settings yet", nil
+	case !n.record.served && sameConfig(n.state.Config(), new(op.Configure)) && !sameConfig(n.wanted(), new(op.Configure)):
+		return false, "the group has no settings yet", nil
 	}
 	return known || n.record.served && since > leaderWithin, "there is no leader yet", nil
 }

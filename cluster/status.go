@@ -59,13 +59,14 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 	}
 	voters, up := 0, 0
 	self := engine.Peer{Name: n.cfg.Name, Addr: n.cfg.Addr, ID: r.ID, Role: role(r.ID, r.Leader, r.Learner), Self: true, Up: true, InRoster: r.Lease != 0,
-		GrantLeft: max(0, r.Lease), Match: r.Last, Fsync: n.replica.Fsync, Level: replica.Level}
+		GrantLeft: max(0, r.Lease), Match: r.Last, Fsync: n.replica.Fsync, Level: n.cfg.level}
 	peers := []engine.Peer{self}
 	if !r.Learner {
 		voters, up = 1, 1
 	}
 	for _, p := range r.Peers {
 		e := peer(&p, &r)
+		e.Level = max(e.Level, n.knows[p.ID])
 		peers = append(peers, e)
 		if !p.Learner {
 			voters++

@@ -127,6 +127,9 @@ func (h handler) Stream(from link.Identity, r io.Reader) error {
 	}
 	if err != nil {
 		n.log.Warn("a snapshot could not be taken over", slog.String("from", from.Name), slog.Any("err", err))
+		n.mu.Lock()
+		n.tooOld(err)
+		n.unlock()
 		return err
 	}
 	n.log.Info("took over a snapshot", slog.String("from", from.Name), slog.Uint64("index", base.Index), slog.Duration("took", time.Since(begin)))
@@ -161,7 +164,12 @@ func (n *Node) takeByDisk(in *snapshotReader, base replica.Base, from uint64) er
 	defer f.Close()
 	out := snapshotWriter{to: f, file: f}
 	if err = out.begin(base); err == nil {
-		err = in.blocks(out.block)
+		err = in.blocks(func(b []byte) error {
+			if err := keyspace.Readable(b); err != nil {
+				return err
+			}
+			return out.block(b)
+		})
 	}
 	if err == nil {
 		err = out.end()
@@ -256,6 +264,7 @@ func (n *Node) restore(base replica.Base, s *keyspace.State, from uint64) error 
 	n.lockReaders()
 	n.state = s
 	n.replica.Restore(base, s, from, n.now())
+	n.takesUp()
 	n.restoring = false
 	n.condition = sound
 	n.unlockReaders()

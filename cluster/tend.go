@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"time"
 
+	"holdfast/op"
 	"holdfast/replica"
 )
 
@@ -193,14 +193,21 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	}
 }
 
-// wereUsed says of each mark whether its key was read here since it was last asked for.
-func (n *Node) wereUsed(marks []byte) ([]byte, error) {
-	if len(marks)%8 != 0 || len(marks) > 8*math.MaxUint16 {
-		return nil, errors.New("a list of marks that cannot be read")
+var errKeys = errors.New("a list of keys that cannot be read")
+
+// wereUsed says of each of the keys whether it was read here since that was last asked.
+func (n *Node) wereUsed(keys []byte) ([]byte, error) {
+	var d op.Decoder
+	o, rest, err := d.Next(keys)
+	list, ok := o.(*op.Exists)
+	if err != nil || !ok || len(rest) > 0 {
+		return nil, errKeys
 	}
-	answer := make([]byte, len(marks)/8)
-	for i := range answer {
-		if n.used.take(le.Uint64(marks[8*i:])) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	answer := make([]byte, len(list.Keys))
+	for i, k := range list.Keys {
+		if n.state != nil && n.used.take(n.state.Mark(k)) {
 			answer[i] = 1
 		}
 	}
