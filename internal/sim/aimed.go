@@ -13,6 +13,7 @@ type aim struct {
 	lead, foll, cand *machine // the leader when the round began, and two others
 	reader, writer   *machine // where clients read and write one key; nil: wherever they like
 	stage            int      // of the round; 0 between rounds
+	quiet            bool     // nobody writes: a pending key would hide what is wrong
 }
 
 // step is a part of a round: do happens some time after the step before.
@@ -85,8 +86,22 @@ func (w *World) mend() {
 			m.start()
 		}
 	}
-	w.aim.stage, w.aim.reader, w.aim.writer = 0, nil, nil
+	w.aim.stage, w.aim.reader, w.aim.writer, w.aim.quiet = 0, nil, nil, false
 }
+
+// quietly is aimed without the keys that end by themselves, and without writes before the moment that counts.
+func quietly(w *World, x *call) {
+	aimed(w, x)
+	if x.cell = 0; x.do != get {
+		x.do = set
+	}
+	if w.aim.quiet {
+		x.do = get
+	}
+}
+
+// hush ends all writing, for a while before the next step.
+var hush = step{0, 0, func(w *World) { w.aim.quiet = true }}
 
 // aimed has clients read at one machine what they write at another.
 func aimed(w *World, x *call) {
@@ -102,7 +117,7 @@ func aimed(w *World, x *call) {
 	}
 }
 
-func (a *aim) readWrite(reader, writer *machine) { a.reader, a.writer = reader, writer }
+func (a *aim) readWrite(reader, writer *machine) { a.reader, a.writer, a.quiet = reader, writer, false }
 
 // apart cuts two machines off from each other.
 func (w *World) apart(a, b *machine) {
@@ -112,7 +127,7 @@ func (w *World) apart(a, b *machine) {
 
 // A follower restarts just after it has answered a heartbeat, and is asked for its vote: the leader, cut off by then, still answers reads.
 var restartAndVote = &Schedule{
-	Name: "restart and vote", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 60 * ms, Pick: aimed,
+	Name: "restart and vote", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 5 * ms, Pick: aimed,
 	Plan: rounds(
 		step{0, 0, func(w *World) { w.apart(w.aim.lead, w.aim.cand) }},
 		step{320 * ms, 450 * ms, func(w *World) {
@@ -126,78 +141,127 @@ var restartAndVote = &Schedule{
 	),
 }
 
-// isElection says whether a message is about who is to lead.
-func isElection(m *replica.Message) bool {
-	return is(m, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgTimeoutNow)
+// quickest has the candidate be the one whose turn comes first.
+func (w *World) quickest() {
+	if a := &w.aim; a.cand.id > a.foll.id {
+		a.cand, a.foll = a.foll, a.cand
+	}
 }
 
-// A leader stands still long enough for the others to begin an election; what they say to each other is late. It goes on, they answer its
-// heartbeat, and then the late votes and rejections come.
-var deposed = &Schedule{
-	Name: "late election", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 60 * ms, Pick: aimed, Holds: []string{"votes"},
+// A pause just long enough for the candidate to get its pre-vote, and for the other one to ask for one too; and what comes behind it.
+const (
+	stillLeast, stillMost = 340 * ms, 385 * ms
+	behind                = 386 * ms
+)
+
+// lateVote: the candidate's requests are late. The leader goes on and is answered by the follower, which gets a lease; then the candidate's answer to it ends its
+// leadership, and the late request comes for its own vote. The follower hears of none of this.
+var lateVote = &Schedule{
+	Name: "late vote", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 5 * ms, Pick: quietly, Holds: []string{"votes"},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
-		if a.stage == 1 && isElection(m) && from != a.lead {
-			// Either side may get its first request through: then the other one's answer is late.
-			if !is(m, pb.MsgPreVote, pb.MsgPreVoteResp) || w.chance(40) {
-				f.Hold = "votes"
-			}
+		switch {
+		case a.stage != 2 || from != a.cand:
+		case is(m, pb.MsgVote):
+			f.Hold = "votes"
+		case to == a.foll:
+			f.Drop = is(m, pb.MsgPreVoteResp)
+		default:
+			f.Delay = w.between(3*ms, 15*ms)
 		}
 		return f
 	},
-	Plan: rounds(
-		step{0, 0, func(w *World) { w.aim.lead.pause(w.between(330*ms, 420*ms)) }},
-		step{425 * ms, 500 * ms, func(w *World) {
-			w.apart(w.aim.lead, w.aim.cand)
+	Plan: rounds(hush,
+		step{100 * ms, 150 * ms, func(w *World) {
+			w.quickest()
+			w.aim.lead.pause(w.between(stillLeast, stillMost))
 		}},
-		step{0, 45 * ms, func(w *World) {
-			w.apart(w.aim.lead, w.aim.foll)
+		step{behind, behind + 15*ms, func(w *World) {
+			w.net.isolate(w.aim.foll, true)
 			w.net.release("votes")
-			w.aim.readWrite(w.aim.lead, w.aim.cand)
+			w.aim.readWrite(w.aim.foll, w.aim.cand)
 		}},
 	),
 }
 
-// hold has messages of a kind to the aimed follower wait.
-func hold(kind replica.Kind, name string, stages ...int) func(w *World, from, to *machine, m *replica.Message) Fate {
-	return func(w *World, from, to *machine, m *replica.Message) (f Fate) {
+// lateRejection: the follower asks for pre-votes too, and the candidate, by then of the next term, rejects it. That comes late, when the follower has answered the
+// leader's heartbeat, and makes it forget the leader; then comes the candidate's request for its vote. The leader, cut off by then, still answers reads.
+var lateRejection = &Schedule{
+	Name: "late rejection", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 5 * ms, Pick: quietly, Holds: []string{"votes", "rejections"},
+	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
-		for _, s := range stages {
-			if a.stage == s && to == a.foll && m.Kind == kind {
-				f.Hold = name
-			}
+		switch {
+		case a.stage != 2 || from != a.cand || to != a.foll:
+		case is(m, pb.MsgVote):
+			f.Hold = "votes"
+		case is(m, pb.MsgPreVoteResp):
+			f.Hold = "rejections"
 		}
 		return f
-	}
+	},
+	Plan: rounds(hush,
+		step{100 * ms, 150 * ms, func(w *World) {
+			w.quickest()
+			w.apart(w.aim.lead, w.aim.cand)
+			w.aim.lead.pause(w.between(stillLeast, stillMost))
+		}},
+		step{behind, behind + 15*ms, func(w *World) {
+			w.apart(w.aim.lead, w.aim.foll)
+			w.net.release("rejections")
+			w.aim.readWrite(w.aim.lead, w.aim.cand)
+		}},
+		step{ms, 3 * ms, func(w *World) { w.net.release("votes") }},
+	),
+}
+
+// lateTransfer: a leader hands over, and what tells the other one to campaign is late: the transfer fails, somebody leads again, and then it comes.
+var lateTransfer = &Schedule{
+	Name: "late transfer", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 5 * ms, Holds: []string{"transfer"},
+	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
+		if a := &w.aim; a.stage == 1 && from == a.lead && is(m, pb.MsgTimeoutNow) {
+			f.Hold = "transfer"
+			w.net.isolate(to, true) // until then it hears nothing else
+			w.after(w.between(250*ms, 900*ms), func() {
+				w.net.isolate(to, false)
+				w.net.release("transfer")
+			})
+		}
+		return f
+	},
+	Plan: rounds(
+		step{0, 0, func(w *World) { w.aim.lead.drain(1500 * ms) }},
+		step{s, 1200 * ms, func(w *World) {}},
+	),
 }
 
 // A follower's grants are so late that the leader has done without it by the time they come.
 var lateGrants = &Schedule{
-	Name: "late grants", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 60 * ms, Pick: aimed, Holds: []string{"grants", "appends"},
+	Name: "late grants", Members: 3, Smooth: true, Think: 5 * ms, Asks: 400, Patience: 5 * ms, Pick: aimed, Holds: []string{"grants"},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
 		switch {
-		case to != a.foll || a.stage == 0:
-		case m.Kind == replica.Grant && a.stage == 1:
+		case to == a.foll && m.Kind == replica.Grant && a.stage == 1:
 			f.Hold = "grants"
-		case is(m, pb.MsgApp) && a.stage == 2:
-			f.Hold = "appends"
+		case from == a.foll && m.Kind == replica.Ack && a.stage >= 2:
+			f.Drop = true
+		case to == a.foll && is(m, pb.MsgApp) && a.stage == 3:
+			f.Delay = w.between(40*ms, 150*ms)
 		}
 		return f
 	},
 	Plan: rounds(
 		step{0, 0, func(w *World) {}},
-		step{290 * ms, 400 * ms, func(w *World) {
+		step{60 * ms, 100 * ms, func(w *World) {}},
+		step{270 * ms, 300 * ms, func(w *World) {
 			w.net.release("grants")
 			w.aim.readWrite(w.aim.foll, w.aim.lead)
 		}},
-		step{80 * ms, 90 * ms, func(w *World) {}},
 	),
 }
 
 // The follower whose clock is slowest is not reached by entries any more while it has a lease of the leader with the fastest.
 var roster = &Schedule{
-	Name: "roster", Members: 3, Smooth: true, Drift: 20, Think: 4 * ms, Asks: 500, Patience: 60 * ms, Pick: aimed,
+	Name: "roster", Members: 3, Smooth: true, Drift: 20, Think: 4 * ms, Asks: 500, Patience: 5 * ms, Pick: aimed,
 	Plan: rounds(
 		step{0, 0, func(w *World) {
 			w.aim.readWrite(w.aim.foll, w.aim.lead)
@@ -208,7 +272,7 @@ var roster = &Schedule{
 
 // A follower leaves the roster and comes back by a new grant, which overtakes an old one.
 var overtaken = &Schedule{
-	Name: "overtaken grants", Members: 3, Smooth: true, Think: 4 * ms, Asks: 500, Patience: 60 * ms, Pick: aimed, Holds: []string{"old", "appends"},
+	Name: "overtaken grants", Members: 3, Smooth: true, Think: 4 * ms, Asks: 500, Patience: 5 * ms, Pick: aimed, Holds: []string{"old", "appends"},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
 		switch {
@@ -236,7 +300,7 @@ var overtaken = &Schedule{
 
 // A follower gives its lease back while grants are on their way to it.
 var giveBack = &Schedule{
-	Name: "give-back", Members: 3, Smooth: true, Think: 4 * ms, Asks: 500, Patience: 60 * ms, Pick: aimed, Holds: []string{"grants"},
+	Name: "give-back", Members: 3, Smooth: true, Think: 4 * ms, Asks: 500, Patience: 5 * ms, Pick: aimed, Holds: []string{"grants"},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
 		switch {
@@ -266,7 +330,7 @@ var giveBack = &Schedule{
 
 // A leader that cannot reach the others goes on proposing, and is told what their new leader calls visible before it gets its entries.
 var suffix = &Schedule{
-	Name: "two suffixes", Members: 3, Smooth: true, Think: 10 * ms, Asks: 250, Patience: 60 * ms, Pick: aimed,
+	Name: "two suffixes", Members: 3, Smooth: true, Think: 10 * ms, Asks: 250, Patience: 5 * ms, Pick: aimed,
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		if a := &w.aim; a.stage == 2 && to == a.lead && is(m, pb.MsgApp) {
 			f.Delay = w.between(5*ms, 60*ms)

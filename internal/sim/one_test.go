@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"holdfast/replica"
 )
 
 // TestOne runs the seed SEED of the schedule SCHEDULE and shows its trace.
@@ -13,6 +15,7 @@ func TestOne(t *testing.T) {
 	if err != nil || p == nil {
 		t.Skip("SEED and SCHEDULE say which")
 	}
-	r := Run(Config{Seed: seed, Schedule: p, Verbose: true, Lines: 1 << 20})
+	fault, _ := strconv.Atoi(os.Getenv("FAULT"))
+	r := Run(Config{Seed: seed, Schedule: p, Verbose: true, Lines: 1 << 20, Fault: replica.Fault(fault)})
 	t.Logf("%v\n%s", r.Faults, r.Trace)
 }

@@ -22,11 +22,10 @@ type line struct {
 	who    string
 	format string
 	args   [4]uint64
-	used   int
 	words  string
 }
 
-// say notes an event: format has a verb for each of args, at most four. m is nil for the world's own.
+// say notes an event: format has verbs for the first of args, of which there are at most four; the others count for the hash. m is nil for the world's own.
 func (w *World) say(m *machine, format string, args ...uint64) { w.tell(m, "", format, args...) }
 
 // tell is say with words that only the verbose trace has.
@@ -34,7 +33,7 @@ func (w *World) tell(m *machine, words, format string, args ...uint64) {
 	t := &w.trace
 	l := &t.last[t.n%len(t.last)]
 	t.n++
-	*l = line{at: w.now, format: format, used: len(args), words: words}
+	*l = line{at: w.now, format: format, words: words}
 	if m != nil {
 		l.who = m.name
 	}
@@ -61,7 +60,7 @@ func (t *trace) String() string {
 	for i := max(0, t.n-len(t.last)); i < t.n; i++ {
 		l := &t.last[i%len(t.last)]
 		fmt.Fprintf(&b, "%11.4f ms %-3s ", float64(l.at)/1e6, l.who)
-		args := make([]any, l.used)
+		args := make([]any, strings.Count(l.format, "%"))
 		for j := range args {
 			args[j] = l.args[j]
 		}
