@@ -16,6 +16,8 @@ var (
 	ErrUnavailable = errors.New("no quorum: the request was held for its budget and not carried out, try again later on this server")
 	// ErrUncertain says that nobody knows whether the op was or will be carried out. A dialect answers it by closing the connection.
 	ErrUncertain = errors.New("the request was on its way when its budget ended: its outcome is unknown")
+	// ErrVersion says that the op was not carried out, since a controller of the group runs a version that does not know it.
+	ErrVersion = errors.New("this command needs all controllers upgraded first")
 )
 
 // Reader is whom a read answers.
@@ -30,7 +32,7 @@ type Reader interface {
 
 // Writer is whom a write answers.
 type Writer interface {
-	// Done gets the result, or ErrUnavailable or ErrUncertain. It comes on the goroutine that owns the Engine's worker, in the order in which the
+	// Done gets the result, or ErrUnavailable, ErrUncertain or ErrVersion. It comes on the goroutine that owns the Engine's worker, in the order in which the
 	// writes of that worker were queued. It must copy what it keeps of res and must not call the Engine.
 	Done(res *op.Result, err error)
 }

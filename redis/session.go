@@ -427,8 +427,13 @@ func (s *Session) Done(res *op.Result, err error) {
 	}
 }
 
-// unavailable is the one error that every client takes for "later, on the same server".
-func unavailable(err error) string { return "LOADING " + err.Error() }
+// unavailable is the reply for what was not carried out: the one error that every client takes for "later, on the same server", unless it takes an upgrade.
+func unavailable(err error) string {
+	if errors.Is(err, engine.ErrVersion) {
+		return "ERR " + err.Error()
+	}
+	return "LOADING " + err.Error()
+}
 
 // Close implements the server's Session.
 func (s *Session) Close() {

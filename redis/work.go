@@ -292,7 +292,7 @@ func (w *work) finish(s *Session) {
 	switch {
 	case errors.Is(w.err, engine.ErrUncertain):
 		s.closing = true
-	case errors.Is(w.err, engine.ErrUnavailable):
+	case errors.Is(w.err, engine.ErrUnavailable), errors.Is(w.err, engine.ErrVersion):
 		s.out = resp.Err(s.out, unavailable(w.err))
 	case w.err != nil:
 		s.out = resp.Err(s.out, w.err.Error())
