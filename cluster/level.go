@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"holdfast/engine"
@@ -39,6 +40,7 @@ func (n *Node) tooEarly(level uint32) error {
 			old = append(old, m.Name)
 		}
 	}
+	slices.Sort(old)
 	switch len(old) {
 	case 0:
 		return fmt.Errorf("%w: they have been, the group takes it up in a moment", engine.ErrVersion)

@@ -57,8 +57,11 @@ func (n *Node) snapshotLoop() {
 func (n *Node) snapshotDue() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.dead || n.restoring || n.wal == nil { // there may be no state
+		return false
+	}
 	after := max(n.cfg.SnapshotAfter, int64(n.state.Memory().Used/2))
-	return !n.dead && !n.restoring && n.wal != nil && n.wal.Bytes()-n.snapshot.logStart > after
+	return n.wal.Bytes()-n.snapshot.logStart > after
 }
 
 // takeSnapshot writes the state as it is now to a file, while requests go on, and lets go of the log before it.
