@@ -286,7 +286,7 @@ func (s *Session) Done(res *op.Result, err error) {
 	}
 	mark := len(s.done)
 	switch {
-	case errors.Is(err, engine.ErrUncertain):
+	case err != nil && !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrVersion):
 		s.closing = true // any answer could be taken for the outcome, which nobody knows
 	case o.reply == nil:
 		if err != nil {

@@ -279,6 +279,10 @@ func TestUnavailable(t *testing.T) {
 			t.Errorf("%.40q: got %q, want %q", send, got, want)
 		}
 	}
+	c.e.Fail = fmt.Errorf("%w: c2 runs an older version", engine.ErrVersion)
+	if got := c.send("set a 0 0 1\r\n2\r\n"); got != "SERVER_ERROR this command needs all controllers upgraded first: c2 runs an older version\r\n" || c.closed {
+		t.Errorf("a write that is too new: %q, closed %v", got, c.closed)
+	}
 	c.e.Fail = engine.ErrUncertain
 	if got := c.send("set a 0 0 1\r\n2\r\nset a 0 0 1\r\n3\r\nget a\r\n"); got != "" || !c.closed {
 		t.Errorf("an uncertain outcome: %q, closed %v", got, c.closed)

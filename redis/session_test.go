@@ -221,6 +221,8 @@ func TestWritesThatFail(t *testing.T) {
 		{engine.ErrUnavailable, "eval \"return redis.call('incr','n')\" 0", "-LOADING " + engine.ErrUnavailable.Error() + "\r\n", false},
 		{engine.ErrUncertain, "eval \"return redis.call('incr','n')\" 0", "", true},
 		{engine.ErrUnavailable, "incrbyfloat n 1", "-LOADING " + engine.ErrUnavailable.Error() + "\r\n", false},
+		{engine.ErrVersion, "set k v", "-ERR " + engine.ErrVersion.Error() + "\r\n", false},
+		{engine.ErrVersion, "incrbyfloat n 1", "-ERR " + engine.ErrVersion.Error() + "\r\n", false},
 	} {
 		w := newServer(t, Config{}).dial()
 		w.engine.Fail = c.err

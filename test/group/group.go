@@ -37,10 +37,10 @@ type Group struct {
 	network *network // nil unless Apart
 }
 
-// Build builds the daemon into dir and returns the binary's path.
-func Build(dir string) (string, error) {
+// Build builds the daemon into dir, with flags of go build, and returns the binary's path.
+func Build(dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "holdfast")
-	cmd := exec.Command("go", "build", "-o", path, "holdfast/cmd/holdfast")
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "holdfast/cmd/holdfast")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the daemon: %w\n%s", err, out)

@@ -107,6 +107,19 @@ func (m *Member) Up() bool {
 	}
 }
 
+// Use has the next Start start another binary.
+func (m *Member) Use(binary string) { m.binary = binary }
+
+// AwaitEnd returns when the process has ended by itself, and how.
+func (m *Member) AwaitEnd(patience time.Duration) error {
+	select {
+	case <-m.process.ended:
+		return m.process.err
+	case <-time.After(patience):
+		return m.fault("has not ended within %v", patience)
+	}
+}
+
 // Start starts the daemon on its data and returns at once.
 func (m *Member) Start() error {
 	if m.Up() {
