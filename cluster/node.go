@@ -201,7 +201,7 @@ func prepare(cfg Config) (*Node, error) {
 		stop: make(chan struct{}), failed: make(chan struct{}),
 	}
 	n.started = n.wall().UnixNano()
-	n.waits.last = random() // a question of an earlier life is never taken for one of this
+	n.waits.last = random() >> 1 // a question of an earlier life is never taken for one of this
 	var cancel context.CancelFunc
 	n.ctx, cancel = context.WithCancel(context.Background())
 	go func() { <-n.stop; cancel() }()

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	askAgain = int64(50 * time.Millisecond) // a question for the newest index that was not answered for so long is asked again
-	lookLate = 5                            // ticks between two looks for readers that have waited for too long
-	keepPass = int64(time.Second)           // a pass that nobody came for is dropped so long after its reader's budget has ended
+	askAgain = int64(50 * time.Millisecond)  // a question for the newest index that was not answered for so long is asked again, and then
+	askLate  = int64(400 * time.Millisecond) // less and less often, down to this
+	lookLate = 5                             // ticks between two looks for readers that have waited for too long
+	keepPass = int64(time.Second)            // a pass that nobody came for is dropped so long after its reader's budget has ended
 )
 
 // What has become of a waiter.
@@ -34,6 +35,7 @@ type waiter struct {
 	read   uint64 // hash of the read
 	since  int64  // own clock's mono: when its first wait began
 	index  uint64 // what must be applied
+	asked  uint64 // the first question to the leader that was asked for it
 	state  atomic.Uint32
 }
 
@@ -46,10 +48,10 @@ type waits struct {
 	more     []*waiter // for anything to be applied
 	upTo     byIndex   // for an index to be applied
 	next     []*waiter // for the next question to the leader
-	open     []*waiter // for the question that is open
-	question uint64    // the number of the open one, 0 if there is none
-	last     uint64    // the number of the last one
+	open     []*waiter // for an answer to any question from their own on
+	last     uint64    // the number of the last question
 	at       int64     // own clock's mono: when it was asked
+	patience int64     // ns after which another one is asked, if there was no answer
 }
 
 type byIndex []*waiter
@@ -142,27 +144,38 @@ func (q *waits) toAsk(now int64) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked.Store(false)
-	if len(q.next)+len(q.open) == 0 || q.question != 0 && now-q.at < askAgain {
+	switch {
+	case len(q.open) > 0 && now-q.at < q.patience || len(q.next)+len(q.open) == 0:
 		return 0
+	case len(q.open) > 0:
+		q.patience = min(2*q.patience, askLate)
+	default:
+		q.patience = askAgain
+	}
+	q.last++
+	q.at = now
+	for _, w := range q.next {
+		w.asked = q.last
 	}
 	q.open, q.next = append(q.open, q.next...), nil
-	q.last++
-	q.question, q.at = q.last, now
-	return q.question
+	return q.last
 }
 
-// answered takes the answer to a question.
+// answered takes the answer to a question: it is one for all who had begun to wait by then.
 func (q *waits) answered(question, index uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if question != q.question || question == 0 {
-		return // of an earlier try; those who wait are behind the present one
-	}
+	later := q.open[:0]
 	for _, w := range q.open {
+		if w.asked > question || question > q.last {
+			later = append(later, w)
+			continue
+		}
 		w.index = index
 		heap.Push(&q.upTo, w)
 	}
-	q.open, q.question = nil, 0
+	clear(q.open[len(later):])
+	q.open = later
 	q.asked.Store(len(q.next) > 0)
 }
 
