@@ -173,8 +173,12 @@ func (r *Replica) answered(p *peer) {
 	}
 }
 
-// beat gives the heartbeats that are about to be sent their number, and promises what it asks of others.
+// beat gives the heartbeats that are about to be sent their number, and promises what it asks of others. Raft also sends one for every read that asks how far
+// it must wait: those that come close behind another get no number, and are raft's affair alone.
 func (r *Replica) beat(now Instant) uint64 {
+	if at, ok := r.beats.when(r.beats.last); ok && now.Mono-at < r.cfg.Heartbeat/2 {
+		return 0
+	}
 	if !r.ended {
 		r.promise.make(r.term, now.Mono+r.cfg.Promise)
 	}

@@ -383,7 +383,7 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 	if rd.SoftState != nil {
 		r.soft(rd.SoftState)
 	}
-	beat := uint64(0)
+	beat, beaten := uint64(0), false
 	for _, m := range rd.Messages {
 		switch {
 		case m.GetTo() == raft.LocalAppendThread:
@@ -393,8 +393,8 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 		case m.GetType() == pb.MsgSnap:
 			eff.Snapshots = append(eff.Snapshots, m.GetTo())
 		default:
-			if m.GetType() == pb.MsgHeartbeat && beat == 0 {
-				beat = r.beat(now)
+			if m.GetType() == pb.MsgHeartbeat && !beaten {
+				beat, beaten = r.beat(now), true
 			}
 			eff.Messages = append(eff.Messages, r.envelope(m, beat))
 		}
