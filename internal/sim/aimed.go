@@ -13,6 +13,7 @@ type aim struct {
 	lead, foll, cand *machine // the leader when the round began, and two others
 	reader, writer   *machine // where clients read and write one key; nil: wherever they like
 	stage            int      // of the round; 0 between rounds
+	passed           int      // messages of the kind that the schedule counts
 	quiet            bool     // nobody writes: a pending key would hide what is wrong
 }
 
@@ -86,7 +87,7 @@ func (w *World) mend() {
 			m.start()
 		}
 	}
-	w.aim.stage, w.aim.reader, w.aim.writer, w.aim.quiet = 0, nil, nil, false
+	w.aim = aim{}
 }
 
 // quietly is aimed without the keys that end by themselves, and without writes before the moment that counts.
@@ -272,7 +273,7 @@ var roster = &Schedule{
 
 // A follower leaves the roster and comes back by a new grant, which overtakes an old one.
 var overtaken = &Schedule{
-	Name: "overtaken grants", Members: 3, Smooth: true, Think: 4 * ms, Asks: 500, Patience: 5 * ms, Pick: aimed, Holds: []string{"old", "appends"},
+	Name: "overtaken grants", Members: 3, Clients: 16, Smooth: true, Think: 8 * ms, Asks: 300, Patience: 5 * ms, Pick: aimed, Holds: []string{"old", "appends"},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
 		switch {
@@ -291,9 +292,9 @@ var overtaken = &Schedule{
 		return f
 	},
 	Plan: rounds(
-		step{0, 0, func(w *World) { w.aim.readWrite(w.aim.foll, w.aim.lead) }},
+		step{0, 0, func(w *World) { w.aim.readWrite(w.aim.lead, w.aim.lead) }}, // who reads without a lease asks the leader, and takes part in the protocol by that
 		step{50 * ms, 80 * ms, func(w *World) {}},
-		step{290 * ms, 330 * ms, func(w *World) {}},
+		step{290 * ms, 330 * ms, func(w *World) { w.aim.readWrite(w.aim.foll, w.aim.lead) }},
 		step{200 * ms, 200 * ms, func(w *World) { w.net.release("old") }},
 	),
 }
@@ -324,6 +325,35 @@ var giveBack = &Schedule{
 		step{200 * ms, 300 * ms, func(w *World) {
 			w.aim.foll.crash()
 			w.restart(w.aim.foll, 0, 50*ms)
+		}},
+	),
+}
+
+// A follower is far behind when a leader dies that has just acknowledged large writes. It gets the first of them from the new leader, and the others late; it must
+// not answer reads before it has them all.
+var beginning = &Schedule{
+	Name: "beginning of a term", Members: 3, Clients: 12, Smooth: true, Think: 8 * ms, Asks: 200, Patience: 5 * ms, Pick: quietly, Pad: 700_000, Retain: 64 << 20, Length: 5 * s,
+	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
+		a := &w.aim
+		switch {
+		case a.stage == 0:
+		case from == a.lead && to == a.foll && is(m, pb.MsgApp):
+			f.Drop = true
+		case from == a.lead && to == a.cand && m.Kind == replica.Visible && a.stage >= 2:
+			f.Drop = true
+		case from == a.cand && to == a.foll && is(m, pb.MsgApp) && len(m.Raft.Entries) > 0:
+			if a.passed++; a.passed > 2 {
+				f.Delay = w.between(80*ms, 150*ms)
+			}
+		}
+		return f
+	},
+	Plan: rounds(
+		step{0, 0, func(w *World) { w.aim.readWrite(w.aim.lead, w.aim.lead) }},
+		step{550 * ms, 650 * ms, func(w *World) {}}, // by now the follower is out of the roster
+		step{40 * ms, 80 * ms, func(w *World) {
+			w.aim.lead.crash()
+			w.aim.readWrite(w.aim.foll, w.aim.cand)
 		}},
 	),
 }
@@ -402,4 +432,13 @@ var lostForwards = &Schedule{
 		return f
 	},
 	Plan: storm([]mishap{kill, pause, isolate, drain, notice}),
+}
+
+// Batches write the same key more than once, and clients swap by the versions that they were given.
+var versions = &Schedule{
+	Name: "versions", Members: 3, Clients: 8, Smooth: true, Think: 3 * ms, Asks: 100, Length: 2 * s, SlowPasses: true,
+	Pick: func(w *World, x *call) {
+		x.m, x.cell, x.do = w.machines[0], 0, []action{set, swap, swap, get}[w.rng.IntN(4)]
+	},
+	Plan: func(*World) {},
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strconv"
@@ -273,6 +274,9 @@ func key(cell, i int) op.Key {
 func (x *call) write() op.Write {
 	k, v := key(x.cell, 0), strconv.AppendInt(nil, x.put, 10)
 	for_ := op.Life{Kind: op.In, Ms: x.life}
+	if w := x.client.w; w.aim.stage == 2 && w.plan.Pad != 0 {
+		v = append(v, bytes.Repeat([]byte{' '}, w.plan.Pad)...)
+	}
 	switch x.do {
 	case set:
 		return &op.Set{Key: k, Value: v}
@@ -340,7 +344,7 @@ func number(r *op.Result, there bool) int64 {
 	if !there || r.Status != op.OK {
 		return absent
 	}
-	v, err := strconv.ParseInt(string(r.Value), 10, 64)
+	v, err := strconv.ParseInt(string(bytes.TrimRight(r.Value, " ")), 10, 64)
 	if err != nil {
 		return math.MaxInt64 // nothing that anybody has written
 	}
@@ -373,7 +377,7 @@ func (m *machine) take(x *call) {
 		m.open.Sink = m.open
 		// What comes in until the end of the pass goes out together.
 		wait := int64(0)
-		if m.w.chance(40) {
+		if m.w.plan.SlowPasses || m.w.chance(40) {
 			wait = m.w.between(0, 3*ms)
 		}
 		m.after(wait, m.submit)

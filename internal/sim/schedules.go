@@ -14,10 +14,13 @@ type Schedule struct {
 	Durability durability
 	NoLeases   bool  // reads = readindex
 	Drift      int64 // hundredths; 0 draws 5 or 10
+	Pad        int   // bytes that are added to what is written in the second stage of a round
 	Retain     int   // bytes of log that are kept for members that are behind
+	Clients    int   // two for each member if zero
 	Asks       int   // ops of each client
 	Think      int64 // ns at most between two of them
 	Patience   int64 // ns after which a client gives up, at least; 300 ms if zero
+	SlowPasses bool  // more writes go into one batch
 	Smooth     bool  // links are good but for the bias
 	LateApply  int   // percent of the entries that are applied later than they might be
 	Holds      []string
@@ -48,12 +51,14 @@ var Schedules = []*Schedule{
 	lateTransfer,
 	lateGrants,
 	roster,
+	beginning,
 	overtaken,
 	giveBack,
 	suffix,
 	coveredBatch,
 	gatedChange,
 	lostForwards,
+	versions,
 }
 
 // FindSchedule finds one by its name.

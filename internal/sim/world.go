@@ -193,7 +193,11 @@ func (w *World) begin() {
 		m.disk.format(base)
 		m.start()
 	}
-	for i := range n * 2 {
+	clients := w.plan.Clients
+	if clients == 0 {
+		clients = 2 * n
+	}
+	for i := range clients {
 		w.clients = append(w.clients, newClient(w, i))
 	}
 	w.plan.Plan(w)
