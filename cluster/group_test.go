@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -690,4 +691,65 @@ func TestEvictionInGroup(t *testing.T) {
 		t.Errorf("only %d keys were evicted", m.Evicted)
 	}
 	g.equal()
+}
+
+// A member that was removed while it was down finds out, and stops with a sentence.
+func TestRemovedWhileDown(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	gone := g.another()
+	g.crash(gone, 0)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := g.nodes[g.leader()].Remove(ctx, gone); err != nil {
+		t.Fatal(err)
+	}
+	g.start(gone)
+	select {
+	case <-g.nodes[gone].Failed():
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if err := g.nodes[gone].Err(); !strings.Contains(err.Error(), "removed from the group") {
+		t.Error(err)
+	}
+}
+
+// After a failed fsync, and after a repair, a member is caught up by the others under a new id.
+func TestLogIsGivenUp(t *testing.T) {
+	for _, why := range []string{"fsync", "repair"} {
+		t.Run(why, func(t *testing.T) {
+			var f fault
+			g := newGroup(t, 3, func(c *Config) {
+				if c.Name == "c3" {
+					c.fault = f.ask
+				}
+			})
+			g.start(g.all()...)
+			g.voters(3)
+			id := g.nodes["c3"].record.id
+			stop := g.traffic("c1", "c2")
+			time.Sleep(50 * time.Millisecond)
+			if why == "fsync" {
+				f.set("sync", syscall.EIO)
+				<-g.nodes["c3"].Failed()
+				f.set("", nil)
+				g.crash("c3", 0)
+			} else {
+				g.crash("c3", 0)
+				if _, err := Repair(g.configs["c3"].Dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.start("c3")
+			g.voters(3)
+			acked, unsure, _ := stop()
+			if g.nodes["c3"].record.id == id {
+				t.Error("it has its old id")
+			}
+			g.sum(acked, unsure)
+			g.equal()
+		})
+	}
 }

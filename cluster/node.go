@@ -140,6 +140,7 @@ type Node struct {
 	known       map[uint64]standing // of the other members, on a leader
 	knows       map[uint64]uint32   // the levels of the other members that were met
 	sent        bool                // messages are to be flushed when mu is given up
+	endSending  func()              // ends the sending of a snapshot
 	wanting     []uint64            // members that want a snapshot
 	configuring bool                // settings are on their way
 	waitsFor    string              // why there is no leader, if that is known
@@ -307,7 +308,7 @@ func (n *Node) tickLoop() {
 func (n *Node) ticked() {
 	n.ticks++
 	n.clock.lookAsleep(time.Now())
-	if jump := n.clock.adjust(n.clock.mono(), n.wall().UnixNano()); jump > 0 {
+	if jump := n.clock.adjust(n.clock.mono(), n.wall().UnixNano()); jump > 0 && n.solo {
 		n.log.Warn("the clock was set forward: keys may end early", slog.Duration("by", jump))
 	}
 	if n.problem != nil && !n.dead {

@@ -392,7 +392,7 @@ func (n *Node) serve() error {
 			n.log.Info("not serving yet", "because", why)
 			told = time.Now()
 		}
-		if err := n.pause(time.Millisecond); err != nil {
+		if err := n.pause(max(time.Millisecond, min(time.Since(begin)/10, askEvery))); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -65,6 +66,8 @@ func (n *Node) sendSnapshot(id uint64) error {
 	n.shooting.Lock()
 	defer n.shooting.Unlock()
 	begin := time.Now()
+	ctx, cancel := context.WithCancel(n.ctx)
+	defer cancel()
 	var w *keyspace.Snapshot
 	var base replica.Base
 	err := errNotYet
@@ -72,6 +75,7 @@ func (n *Node) sendSnapshot(id uint64) error {
 		if n.restoring {
 			return
 		}
+		n.endSending = cancel
 		var ok bool
 		if base, ok = n.replica.SnapshotBase(id); ok {
 			w, err = n.state.BeginSnapshot(), nil
@@ -81,7 +85,7 @@ func (n *Node) sendSnapshot(id uint64) error {
 		return err
 	}
 	var size int64
-	err = n.link.Stream(n.ctx, id, func(to io.Writer) error {
+	err = n.link.Stream(ctx, id, func(to io.Writer) error {
 		out := snapshotWriter{to: to}
 		err := n.shoot(&out, w, base, n.mostBacklog())
 		size = out.size
@@ -209,6 +213,9 @@ func (n *Node) drop() {
 	n.reads.until.Store(0)
 	n.solo = false
 	n.unlockReaders()
+	if n.endSending != nil {
+		n.endSending()
+	}
 	n.unlock()
 	n.shooting.Lock() // a snapshot that is being taken ends
 	defer n.shooting.Unlock()
