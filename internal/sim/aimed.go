@@ -394,26 +394,21 @@ var coveredBatch = &Schedule{
 	),
 }
 
-// A change of the membership is committed while a follower with a lease keeps everything from being visible; then the leader dies.
+// A change of the membership is committed that nobody but the leader knows to be visible; then the leader dies, for good. The others must go on without it.
 var gatedChange = &Schedule{
-	Name: "gated change", Members: 3, Smooth: true, Length: 3 * s,
-	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
-		a := &w.aim
-		if a.stage == 2 && m.Kind == replica.Visible {
-			f.Drop = true
-		}
+	Name: "gated change", Members: 5, Smooth: true, Length: 2500 * ms,
+	Bias: func(w *World, from, _ *machine, m *replica.Message) (f Fate) {
+		f.Drop = w.aim.stage != 0 && from == w.aim.lead && m.Kind == replica.Visible
 		return f
 	},
 	Plan: rounds(
 		step{0, 0, func(w *World) {
-			if m := w.aim.cand; w.mayForget(m) {
-				expel(w, m)
+			if w.aim.lead.gone = w.mayForget(w.aim.cand); w.aim.lead.gone {
+				expel(w, w.aim.cand)
 			}
 		}},
-		step{0, 1000 * ms, func(w *World) {}},
-		step{20 * ms, 100 * ms, func(w *World) {
-			w.aim.lead.crash()
-		}},
+		step{100 * ms, 250 * ms, func(w *World) { w.aim.lead.crash() }},
+		step{10 * s, 10 * s, func(w *World) {}},
 	),
 }
 

@@ -122,7 +122,7 @@ func (w *World) check() {
 func (w *World) checkAnswered() {
 	for _, m := range w.machines {
 		switch {
-		case m.r == nil:
+		case m.r == nil && !m.gone:
 			w.fail("%s is down for good", m.name)
 		case !m.settled():
 			st := m.r.Status(m.instant())
@@ -142,8 +142,9 @@ func (w *World) checkEqual() {
 	if len(w.faults) > 0 {
 		return
 	}
-	first := w.machines[0]
-	for _, m := range w.machines[1:] {
+	up := w.running()
+	first := up[0]
+	for _, m := range up[1:] {
 		if m.state.Index() != first.state.Index() {
 			w.fail("%s has applied %d, %s %d", m.name, m.state.Index(), first.name, first.state.Index())
 		} else if m.state.Digest() != first.state.Digest() {
@@ -174,7 +175,7 @@ func (w *World) checkCounts() {
 			continue
 		}
 		var res op.Result
-		m := w.machines[0]
+		m := w.running()[0]
 		m.state.Read(&op.Get{Key: key(cell, 0)}, 0, &res)
 		if total := max(number(&res, true), 0); total < acked || total > sent {
 			w.fail("the counter %s stands at %d: %d were acknowledged and %d sent", cells[cell].name, total, acked, sent)

@@ -41,6 +41,7 @@ type machine struct {
 	reads    []*read  // that wait
 	asked    uint64   // number of the last question for an index
 	asking   bool     // the process is to become a member, and asks for it
+	gone     bool     // it never comes back, once it is down
 	loose    bool     // it was removed on purpose and waits to be let in again
 	leaving  bool     // it drains
 	busy     bool     // in drive
@@ -325,7 +326,7 @@ func (m *machine) heal() {
 	d := &m.disk
 	d.slow, d.stuck, d.broken = ms, 0, false
 	m.clock.frozen = 0
-	if m.r == nil {
+	if m.r == nil && !m.gone {
 		m.start()
 	}
 	if m.paused {
@@ -344,6 +345,9 @@ func (m *machine) heal() {
 
 // settled says whether the member is one with a vote, and nothing waits for it.
 func (m *machine) settled() bool {
+	if m.gone && m.r == nil {
+		return true
+	}
 	if m.r == nil || m.paused || m.leaving || len(m.reads) > 0 || len(m.batches) > 0 || m.open != nil {
 		return false
 	}

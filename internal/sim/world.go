@@ -231,13 +231,28 @@ func (w *World) quiet() bool {
 		}
 	}
 	var index uint64
-	for i, m := range w.machines {
-		if !m.settled() || i > 0 && m.r.Applied() != index {
+	for _, m := range w.machines {
+		if !m.settled() {
 			return false
 		}
-		index = m.r.Applied()
+		if m.r != nil {
+			if index != 0 && m.r.Applied() != index {
+				return false
+			}
+			index = m.r.Applied()
+		}
 	}
 	return true
+}
+
+// running are the machines whose process runs.
+func (w *World) running() (up []*machine) {
+	for _, m := range w.machines {
+		if m.r != nil {
+			up = append(up, m)
+		}
+	}
+	return up
 }
 
 // holder finds the machine that has the raft id now; nil if nobody has it any more.
@@ -253,10 +268,7 @@ func (w *World) holder(id uint64) *machine {
 // leader finds the running member that says it leads, the one of the newest term.
 func (w *World) leader() (leader *machine) {
 	var term uint64
-	for _, m := range w.machines {
-		if m.r == nil {
-			continue
-		}
+	for _, m := range w.running() {
 		if st := m.r.Status(m.instant()); st.Leader == m.id && m.id != 0 && st.Term > term {
 			leader, term = m, st.Term
 		}
