@@ -91,6 +91,10 @@ func (r *Replica) elected() {
 		cause = ""
 	}
 	r.elections = append(r.elections, Election{At: r.wall, Term: r.term, Leader: r.leader, Cause: cause, Took: took})
+	if r.leader != r.id { // its first heartbeat is still to come
+		r.heard = r.mono
+		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(r.leader))
+	}
 	if r.leader == r.id {
 		for i := range r.peers {
 			r.out = append(r.out, Message{Kind: Elected, To: r.peers[i].id, Term: r.term, Text: cause})
@@ -130,8 +134,6 @@ func (r *Replica) Died(id, life uint64, now Instant) {
 type hand struct {
 	active bool
 	sent   int64 // own Mono: when the other one was told to campaign; 0 before
-	to     uint64
-	since  int64
 }
 
 // Drain has this member give back its lease and its leadership, for good: it is about to be stopped.
@@ -140,7 +142,7 @@ func (r *Replica) Drain(now Instant) {
 	r.draining = true
 	switch {
 	case r.leading():
-		r.handOver(now, true)
+		r.handOver()
 	default:
 		r.giveBack()
 	}
@@ -151,23 +153,34 @@ func (r *Replica) Drained() bool {
 	return r.draining && !r.leading() && (r.leader != 0 || r.alone()) || r.draining && len(r.log.group.GetVoters()) <= 1
 }
 
-// handOver begins to give the leadership away: from here to the end of the term there are no grants and no authority.
-func (r *Replica) handOver(now Instant, drain bool) {
-	if r.hand.active || len(r.log.group.GetVoters()) <= 1 {
+// handOver begins to give the leadership away, if there is somebody to take it: from here to the end of the term there are no grants and no authority.
+func (r *Replica) handOver() {
+	if r.hand.active || r.successor() == nil {
 		return
 	}
-	r.hand = hand{active: true, since: r.mono}
+	r.hand.active = true
 	r.ended = true
 	for i := range r.peers {
 		if r.inRoster(&r.peers[i]) {
 			r.out = append(r.out, Message{Kind: Recall, To: r.peers[i].id, Term: r.term})
 		}
 	}
-	r.handOn(now)
+	r.handOn()
+}
+
+// successor is who may lead next, nil if nobody can now.
+func (r *Replica) successor() (best *peer) {
+	for i := range r.peers {
+		p := &r.peers[i]
+		if p.voter && !p.unfit && p.heard != 0 && r.mono-p.heard < r.cfg.Promise && (best == nil || p.match > best.match) {
+			best = p
+		}
+	}
+	return best
 }
 
 // handOn goes on with a hand-over, every tick and when a lease came back.
-func (r *Replica) handOn(now Instant) {
+func (r *Replica) handOn() {
 	h := &r.hand
 	if !h.active || !r.leading() {
 		return
@@ -178,20 +191,16 @@ func (r *Replica) handOn(now Instant) {
 		}
 		return
 	}
-	var best *peer
 	for i := range r.peers {
-		p := &r.peers[i]
-		if r.inRoster(p) {
+		if r.inRoster(&r.peers[i]) {
 			return
 		}
-		if p.voter && !p.draining && r.mono-p.heard < r.cfg.Promise && (best == nil || p.match > best.match) {
-			best = p
-		}
 	}
+	best := r.successor()
 	if best == nil {
-		return // nobody is there; nothing is lost by waiting
+		return // nothing is lost by waiting
 	}
-	h.sent, h.to = r.mono, best.id
+	h.sent = r.mono
 	r.promise.release(r.term)
 	for i := range r.peers {
 		r.out = append(r.out, Message{Kind: Release, To: r.peers[i].id, Term: r.term})

@@ -103,7 +103,7 @@ type peer struct {
 	applied   uint64
 	fsync     int64
 	known     uint32 // its Level
-	draining  bool
+	unfit     bool
 	differs   uint64 // an index at which its state was another one than the own; 0 for none
 }
 
@@ -199,7 +199,7 @@ func (r *Replica) heartbeat(m *Message, now Instant) {
 	r.electAt = now.Mono + max(m.For, r.cfg.Promise) + r.turn(m.From)
 	a := Message{
 		Kind: Ack, To: m.From, Term: m.Raft.GetTerm(), Beat: m.Beat, Void: r.lease.void, Life: r.cfg.Nonce,
-		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Draining: r.draining,
+		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Unfit: r.unfit(),
 	}
 	a.SumAt, a.Sum = r.sums.newest()
 	if r.cfg.Leases && !r.draining {
@@ -208,13 +208,16 @@ func (r *Replica) heartbeat(m *Message, now Instant) {
 	r.out = append(r.out, a)
 }
 
+// unfit says whether this member cannot lead now: it is about to stop, or a promise to earlier leaders, or of an earlier life, is in its way.
+func (r *Replica) unfit() bool { return r.draining || r.promise.older > r.mono }
+
 // ack takes the answer to a heartbeat, and grants what it asks for if that may be.
 func (r *Replica) ack(m *Message, now Instant) {
 	p := r.peer(m.From)
 	if p == nil || !r.leading() || m.Term != r.term {
 		return
 	}
-	p.heard, p.applied, p.fsync, p.known, p.draining = now.Mono, m.Index, m.Fsync, m.Level, m.Draining
+	p.heard, p.applied, p.fsync, p.known, p.unfit = now.Mono, m.Index, m.Fsync, m.Level, m.Unfit
 	if own, ok := r.sums.at(m.SumAt); ok && own != m.Sum {
 		p.differs = m.SumAt
 	}
@@ -284,7 +287,7 @@ func (r *Replica) giveBack() {
 	l := &r.lease
 	l.until, l.void = 0, l.asks.last
 	if r.leader != 0 && r.leader != r.id {
-		r.out = append(r.out, Message{Kind: Ack, To: r.leader, Term: r.term, Void: l.void, Life: r.cfg.Nonce, Level: r.cfg.Level, Index: r.applied, Wall: r.wall, Draining: r.draining})
+		r.out = append(r.out, Message{Kind: Ack, To: r.leader, Term: r.term, Void: l.void, Life: r.cfg.Nonce, Level: r.cfg.Level, Index: r.applied, Wall: r.wall, Unfit: r.unfit()})
 	}
 }
 
@@ -388,7 +391,7 @@ func (r *Replica) watch(now Instant) {
 		r.committedTo, r.moved = r.commit, now.Mono
 	} else if now.Mono-r.moved > stuckAfter && len(r.log.group.GetVoters()) > 1 {
 		r.moved = now.Mono
-		r.handOver(now, false)
+		r.handOver()
 	}
 }
 

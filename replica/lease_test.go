@@ -311,3 +311,45 @@ func TestStatesAreCompared(t *testing.T) {
 		return differ() == 1
 	})
 }
+
+// The leadership goes to nobody who has just come back: it would drop what asks it to lead.
+func TestHandOverBesideAReturnedMember(t *testing.T) {
+	w := newWorld(t, 3)
+	w.allReadable()
+	l := w.leader()
+	f, o := l%3+1, (l+1)%3+1
+	old := w.r[f]
+	again := New(Config{ID: f, Nonce: 99, State: old.state, Base: old.Base(), Leases: true, Retain: 1 << 20, Logger: quiet{}})
+	again.RecoverHard(old.log.hard)
+	if err := again.Start(w.now); err != nil {
+		t.Fatal(err)
+	}
+	w.r[f] = again
+	w.run(100)
+	w.r[l].Drain(w.now)
+	w.run(20)
+	if n := w.leader(); n != o || !w.r[l].Drained() {
+		t.Errorf("%d leads after the drain of %d beside %d, which has just come back; drained: %v, %+v", n, l, f, w.r[l].Drained(), w.r[l].Status(w.now))
+	}
+}
+
+// A leader that has just been elected is not forgotten before its first heartbeat comes.
+func TestNoElectionsInQuietTimes(t *testing.T) {
+	w := newWorld(t, 5)
+	w.allReadable()
+	w.run(3000)
+	for id, r := range w.r {
+		if r.term != 2 || len(r.elections) != 1 {
+			t.Errorf("member %d is in term %d and remembers %+v", id, r.term, r.elections)
+		}
+	}
+	l := w.leader()
+	term := w.r[l].term
+	w.r[l].Drain(w.now)
+	w.run(3000)
+	for id, r := range w.r {
+		if r.term != term+1 {
+			t.Errorf("after a hand-over member %d is in term %d, not %d", id, r.term, term+1)
+		}
+	}
+}

@@ -237,7 +237,7 @@ func (r *Replica) remove(m *Member, now Instant) bool {
 	}
 	if m.ID == r.id {
 		if len(r.log.group.GetVoters()) > 1 {
-			r.handOver(now, false)
+			r.handOver()
 		}
 		return false
 	}

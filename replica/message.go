@@ -16,7 +16,7 @@ type Kind uint8
 
 const (
 	Raft    Kind = iota + 1 // Raft is raft's own. With a heartbeat: Beat, For (the promise it asks for, ns), Wall, Life, Level. With a vote: For (what was left of a promise, ns)
-	Ack                     // answers a heartbeat: Term, Beat, Ask, Void, Life, Wall, Level, Index (applied), Fsync, Draining, SumAt, Sum. Beat 0: a lease is given back
+	Ack                     // answers a heartbeat: Term, Beat, Ask, Void, Life, Wall, Level, Index (applied), Fsync, Unfit, SumAt, Sum. Beat 0: a lease is given back
 	Grant                   // a lease: Term, Ask, Life, For (ns), Index (what must be applied first)
 	Recall                  // the leader of Term wants the lease back
 	Release                 // the leader of Term ends the promises that were made to it
@@ -41,7 +41,7 @@ type Message struct {
 	Wall     int64  // the sender's wall clock, Unix ns
 	Fsync    int64  // the sender's slowest of late, ns
 	Level    uint32
-	Draining bool   // the sender is about to stop
+	Unfit    bool   // the sender cannot lead now
 	SumAt    uint64 // an index that the sender has applied
 	Sum      uint64 // of its state then
 
@@ -61,12 +61,12 @@ var ErrMessage = errors.New("replica: bytes that are no message")
 // A message is kind(1) count(1) numbers(uvarint each) payload. A member of another version may know more numbers or fewer: those that are missing are
 // zero, those beyond are skipped; a kind that it does not know it ignores.
 func (m *Message) numbers() [16]uint64 {
-	draining := uint64(0)
-	if m.Draining {
-		draining = 1
+	unfit := uint64(0)
+	if m.Unfit {
+		unfit = 1
 	}
 	return [...]uint64{
-		m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life, uint64(m.For), uint64(m.Wall), uint64(m.Fsync), uint64(m.Level), draining, m.SumAt, m.Sum,
+		m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life, uint64(m.For), uint64(m.Wall), uint64(m.Fsync), uint64(m.Level), unfit, m.SumAt, m.Sum,
 	}
 }
 
@@ -106,7 +106,7 @@ func DecodeMessage(b []byte) (m Message, err error) {
 	}
 	m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life = n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8]
 	m.For, m.Wall, m.Fsync, m.Level = int64(n[9]), int64(n[10]), int64(n[11]), uint32(n[12])
-	m.Draining, m.SumAt, m.Sum = n[13] != 0, n[14], n[15]
+	m.Unfit, m.SumAt, m.Sum = n[13] != 0, n[14], n[15]
 	if d.bad {
 		return m, ErrMessage
 	}

@@ -54,7 +54,7 @@ func TestMessagesOfOtherVersions(t *testing.T) {
 	for v := range byte(18) {
 		more = append(more, v)
 	}
-	if m, err := DecodeMessage(more); err != nil || m.To != 1 || m.Level != 12 || !m.Draining {
+	if m, err := DecodeMessage(more); err != nil || m.To != 1 || m.Level != 12 || !m.Unfit {
 		t.Errorf("numbers that are not known yet: %+v, %v", m, err)
 	}
 	if m, err := DecodeMessage([]byte{byte(Grant), 2, 5, 6}); err != nil || m.From != 5 || m.To != 6 || m.Term != 0 {

@@ -251,7 +251,7 @@ func (r *Replica) Tick(now Instant) {
 		r.progress()
 		r.watch(now)
 		r.steward(now)
-		r.handOn(now)
+		r.handOn()
 		r.raise()
 	}
 	r.origin.tick(r.leader == r.id)
@@ -282,7 +282,7 @@ func (r *Replica) Step(m Message, now Instant) {
 		r.stepRaft(&m, now)
 	case Ack:
 		r.ack(&m, now)
-		r.handOn(now)
+		r.handOn()
 	case Grant:
 		r.granted(&m)
 	case Recall:
