@@ -35,6 +35,11 @@ lint: ## gofmt, go vet, staticcheck
 test-go: ## the Go tests, with the race detector; the client and crash tests are among them
 	HOLDFAST_TEST_REQUIRE=1 $(GO) test -race -timeout 15m ./...
 
+SEEDS ?= 1000
+
+sim: ## whole groups in a simulated world: SEEDS (1000) runs of every schedule
+	SEEDS=$(SEEDS) $(GO) test -timeout 24h -run 'Schedules' -v ./internal/sim
+
 test-clients: build ## the real clients alone, in Python, on the built binary
 	HOLDFAST_BIN=$(CURDIR)/bin/holdfast /usr/bin/python3 test/clients/run
 
@@ -61,4 +66,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin
 
-.PHONY: help run build demo test packages lint test-go test-clients chaos fuzz bench bench-group docs clean
+.PHONY: help run build demo test packages lint test-go sim test-clients chaos fuzz bench bench-group docs clean

@@ -8,7 +8,7 @@ import (
 	"holdfast/replica"
 )
 
-// TestOne runs the seed SEED of the schedule SCHEDULE and shows its trace.
+// TestOne runs the seed SEED of the schedule SCHEDULE, with the planted FAULT (a number) if there is one, and shows all of its trace.
 func TestOne(t *testing.T) {
 	seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
 	p := FindSchedule(os.Getenv("SCHEDULE"))
