@@ -75,3 +75,44 @@ func BenchmarkGet(b *testing.B) {
 		w.Read(g, nobody{})
 	}
 }
+
+// Batches of writes at one member of a group of three in one process: what all three do for them.
+func BenchmarkGroupSet(b *testing.B) {
+	for _, at := range []string{"leader", "follower"} {
+		for _, batch := range []int{1, 50} {
+			b.Run(fmt.Sprintf("%s/batch %d", at, batch), func(b *testing.B) {
+				g := newGroup(b, 3, func(c *Config) { c.Logger, c.Segment = quiet(), 0 })
+				g.start(g.all()...)
+				g.voters(3)
+				n := g.nodes[g.leader()]
+				if at == "follower" {
+					n = g.nodes[g.another()]
+				}
+				w := newWorker(n)
+				value := make([]byte, 1024)
+				keys := make([][]byte, 10000)
+				for i := range keys {
+					keys[i] = fmt.Appendf(nil, "key:%036d", i)
+				}
+				b.ReportAllocs()
+				i, cpu := 0, cpuTime()
+				for b.Loop() {
+					last := new(answer)
+					for j := range batch {
+						s := op.Set{Key: op.Key{Name: keys[i%len(keys)]}, Value: value, Life: op.Life{Kind: op.In, Ms: 600000}}
+						if j < batch-1 {
+							w.Write(&s, nobody{})
+						} else {
+							w.Write(&s, last)
+						}
+						i++
+					}
+					for w.Flush(); !last.done; w.Flush() {
+						<-w.woken
+					}
+				}
+				b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N*batch), "cpu-ns/set")
+			})
+		}
+	}
+}

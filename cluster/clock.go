@@ -25,6 +25,7 @@ type clock struct {
 	suspended int64 // ns that the machine was suspended since it was started
 	gap       int64 // the wall clock less mono, when suspended was last looked at
 	ahead     int64 // Mono less mono then
+	looked    int64 // mono then
 	steady    int64 // the newest Mono
 }
 
@@ -36,6 +37,9 @@ const (
 	// gapMost is how much the wall clock may move against the monotonic one before that is taken for a possible suspension, of which the wall clock is
 	// told and the monotonic one is not.
 	gapMost = int64(20 * time.Millisecond)
+	// lookAgain is how long Mono runs by the monotonic clock, at most, before it is set by the clock that is not slewed: every tick, or after a stall at
+	// the next look. A slew of a tenth, the most there is, makes 2 ms of it.
+	lookAgain = int64(20 * time.Millisecond)
 )
 
 // newClock returns a clock that is not behind stamp (Unix ns), the newest stamp of the state.
@@ -70,29 +74,28 @@ func (c *clock) read(t time.Time) (mono, gap int64) {
 func (c *clock) moment() (now replica.Instant, mono, gap int64) {
 	t := time.Now()
 	mono, gap = c.read(t)
-	if moved := gap - c.gap; moved > gapMost || moved < -gapMost {
+	if moved := gap - c.gap; moved > gapMost || moved < -gapMost || mono-c.looked > lookAgain {
 		c.lookAsleep(t)
 	}
-	c.steady = max(c.steady, unslewed(mono)+c.suspended) // read behind t: what is left of a lease is never too much
+	c.steady = max(c.steady, mono+c.ahead)
 	if c.wall != nil {
 		t = c.wall()
 	}
 	return replica.Instant{Wall: t.UnixNano(), Mono: c.steady}, mono, gap
 }
 
-// instant is the present moment for the replica of a group of one, where it need not be exact and should be cheap. Caller holds Node.mu.
+// instant is the present moment for the replica of a group of one, where it need not be exact. Caller holds Node.mu.
 func (c *clock) instant() replica.Instant {
 	mono := c.mono()
 	c.steady = max(c.steady, mono+c.ahead)
 	return replica.Instant{Wall: mono + c.offset.Load(), Mono: c.steady}
 }
 
-// lookAsleep finds out for how long the machine was suspended. Caller holds Node.mu.
+// lookAsleep finds out for how long the machine was suspended, and sets Mono. Caller holds Node.mu.
 func (c *clock) lookAsleep(t time.Time) {
-	var mono int64
-	mono, c.gap = c.read(t)
+	c.looked, c.gap = c.read(t)
 	c.suspended = asleep(c.suspended)
-	c.ahead = unslewed(mono) + c.suspended - mono
+	c.ahead = unslewed(c.looked) + c.suspended - c.looked // read behind t: what is left of a lease is never too much
 }
 
 // now is the present time, Unix ns. Any goroutine may call it.

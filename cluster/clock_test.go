@@ -74,3 +74,28 @@ func TestExpiryWithClockSetBack(t *testing.T) {
 		t.Errorf("it lived for %s", lived)
 	}
 }
+
+// Mono never runs backwards, and runs as the clock that nobody slews.
+func TestMono(t *testing.T) {
+	c := newClock(nil, 0)
+	first, _, _ := c.moment()
+	begin := unslewed(c.mono())
+	last := first.Mono
+	for i := range 20000 {
+		now, mono, _ := c.moment()
+		if i%3 == 0 {
+			now = c.instant()
+		}
+		if now.Mono < last {
+			t.Fatalf("Mono went back by %d ns at %d", last-now.Mono, mono)
+		}
+		last = now.Mono
+		if i%5000 == 0 {
+			c.lookAsleep(time.Now())
+			time.Sleep(30 * time.Millisecond)
+		}
+	}
+	if took, mono := unslewed(c.mono())-begin, last-first.Mono; took-mono > 5e6 || mono-took > 5e6 {
+		t.Errorf("in %d ns Mono went on by %d", took, mono)
+	}
+}

@@ -26,7 +26,7 @@ import (
 
 // group is members in one process, on loopback.
 type group struct {
-	t       *testing.T
+	t       testing.TB
 	peers   []Peer
 	configs map[string]Config
 	nodes   map[string]*Node
@@ -52,7 +52,7 @@ func (l *logBuffer) String() string {
 }
 
 // newGroup prepares a group of size members; with changes each.
-func newGroup(t *testing.T, size int, change func(*Config)) *group {
+func newGroup(t testing.TB, size int, change func(*Config)) *group {
 	t.Helper()
 	g := &group{t: t, configs: map[string]Config{}, nodes: map[string]*Node{}, logs: map[string]*logBuffer{}}
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ func (g *group) configure(p Peer, cfg Config, change func(*Config)) {
 	g.configs[p.Name] = cfg
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

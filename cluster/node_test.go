@@ -84,7 +84,7 @@ func (w *worker) read(r op.Read) (*answer, error) {
 	return a, nil
 }
 
-func (w *worker) get(t *testing.T, key string) (string, bool) {
+func (w *worker) get(t testing.TB, key string) (string, bool) {
 	t.Helper()
 	a, err := w.read(&op.Get{Key: name(key)})
 	if err != nil {
