@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMedianAndRatio(t *testing.T) {
@@ -84,5 +85,42 @@ func TestTraceAndStatus(t *testing.T) {
 	}
 	if _, err := residentBytes("Name:\tx\n"); err == nil {
 		t.Error("found a size that is not there")
+	}
+}
+
+func TestLongestGap(t *testing.T) {
+	ms := func(all ...int) (acks []ack) {
+		for _, v := range all {
+			acks = append(acks, ack{at: time.Duration(v) * time.Millisecond})
+		}
+		return acks
+	}
+	for _, c := range []struct {
+		acks []ack
+		want int
+	}{
+		{ms(90, 110, 140, 200), 60},
+		{ms(140, 200, 110, 90), 60},  // clients note theirs in any order
+		{ms(90, 195), 105},           // from before the span
+		{ms(101, 102, 130, 250), 70}, // until its end
+		{nil, 100},
+		{ms(10), 100},
+	} {
+		if got := longestGap(c.acks, 100*time.Millisecond, 200*time.Millisecond); got != time.Duration(c.want)*time.Millisecond {
+			t.Errorf("%v: %s, want %d ms", c.acks, got, c.want)
+		}
+	}
+}
+
+func TestPulseCountsWhatHappenedInItsSpan(t *testing.T) {
+	p := &pulse{
+		acks:   map[string][]ack{"a": {{10, 12}, {20, 29}, {30, 31}}, "b": {{10, 100}}},
+		errors: map[string][]time.Duration{"b": {5, 15, 25}},
+	}
+	if _, errs := p.gap(10, 20); errs != 1 {
+		t.Errorf("%d errors, want 1", errs)
+	}
+	if us, n := p.latency(1, 20, 40); n != 2 || us != 9e-3 {
+		t.Errorf("%d writes of at most %g us, want 2 of 0.009", n, us)
 	}
 }

@@ -3,14 +3,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
 	"net"
-	"net/http"
+	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -44,7 +44,8 @@ func (b *bench) groupGaps(s *section) error {
 	s.intro("Writes of %d bytes, %d clients at every surviving member, each every %s: the longest time without an acknowledged write at one of the survivors, "+
 		"in several trials. `durability second`. Errors are what those clients saw in all trials. A gap of a few milliseconds comes "+
 		"from the pace and from sharing the processors: the first line. Of Redis with Sentinel (`down-after` 5 s, the usual setting) the master is killed; its "+
-		"clients do what Sentinel's clients do, ask a sentinel and try again.", pulseValue, gapClients, gapPace)
+		"clients do what Sentinel's clients do, ask a sentinel and try again. A killed daemon leaves a small process behind that proves its "+
+		"death to the others; a lost machine does not, so there that process is killed too.", pulseValue, gapClients, gapPace)
 	t := table{Head: []string{"", "trials", "median ms", "longest ms", "errors"}}
 	killed, err := b.holdfastGaps(s, &t)
 	if err != nil {
@@ -68,10 +69,13 @@ func (b *bench) disturbances() []disturbance {
 			return watch(at(g.members...), gapAfter, func() error { return nil })
 		}},
 		{what: "leader killed with -9", trials: 2*b.scale.trials - 1, median: 250, max: 600, trial: func(g *group) (noticed, error) {
-			return killed(g, true)
+			return lost(g, true, (*server).kill)
 		}},
-		{what: "follower killed with -9", trials: b.scale.trials, max: 400, trial: func(g *group) (noticed, error) {
-			return killed(g, false)
+		{what: "leader lost with its machine", trials: b.scale.trials, max: 700, trial: func(g *group) (noticed, error) {
+			return lost(g, true, (*server).powerOff)
+		}},
+		{what: "follower lost with its machine", trials: b.scale.trials, max: 400, trial: func(g *group) (noticed, error) {
+			return lost(g, false, (*server).powerOff)
 		}},
 		{what: "leader stopped with SIGSTOP", trials: b.scale.trials, max: 700, trial: func(g *group) (noticed, error) {
 			l, err := g.leader()
@@ -86,14 +90,15 @@ func (b *bench) disturbances() []disturbance {
 			if err != nil {
 				return noticed{}, err
 			}
-			w, err := watch(at(g.members...), gapAfter, func() error { return l.post("/drain") })
+			w, err := watch(at(g.members...), gapAfter, func() error { return l.verb("drain") })
 			return w, errors.Join(err, l.drain(), l.start())
 		}},
 		{what: "rolling restart", trials: b.scale.trials, max: 20, trial: rollingRestart},
 	}
 }
 
-func killed(g *group, leader bool) (noticed, error) {
+// lost ends the leader, or a follower, in some way.
+func lost(g *group, leader bool, end func(*server)) (noticed, error) {
 	v, err := g.leader()
 	if err != nil {
 		return noticed{}, err
@@ -101,7 +106,7 @@ func killed(g *group, leader bool) (noticed, error) {
 	if !leader {
 		v = g.others(v)[0]
 	}
-	w, err := watch(at(g.others(v)...), gapAfter, func() error { v.kill(); return nil })
+	w, err := watch(at(g.others(v)...), gapAfter, func() error { end(v); return nil })
 	return w, errors.Join(err, v.start())
 }
 
@@ -227,16 +232,12 @@ func askSentinels(g *group) (string, error) {
 	return "", last
 }
 
-// post asks a daemon to do something.
-func (s *server) post(path string) error {
-	client := http.Client{Timeout: settleLimit}
-	r, err := client.Post("http://"+s.admin+path, "", strings.NewReader(""))
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	if r.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s of %s: %s", path, s.member, r.Status)
+// verb runs a verb of the daemon's program on a daemon.
+func (s *server) verb(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, s.binary, name, "--admin", s.admin).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s of %s: %w: %s", name, s.member, err, tail(out, 600))
 	}
 	return nil
 }

@@ -81,8 +81,10 @@ func (b *bench) groupCPU(g *group) (percent float64, err error) {
 	quiet(2 * time.Second)
 	sum := func() (all float64) {
 		for _, s := range g.all() {
-			used, e := load.ProcessCPU(s.pid())
-			all, err = all+used, errors.Join(err, e)
+			for _, pid := range append(s.children(), s.pid()) {
+				used, e := load.ProcessCPU(pid)
+				all, err = all+used, errors.Join(err, e)
+			}
 		}
 		return all
 	}

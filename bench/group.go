@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -67,7 +68,7 @@ func (g *group) leader() (*server, error) {
 	return nil, fmt.Errorf("no member leads after %s: %w", settleLimit, err)
 }
 
-// place gives the members their addresses. Ports are below those that the kernel gives away, and stay free while a member is down.
+// place finds an address for the i-th member. Ports are below those that the kernel gives away, and stay free while a member is down.
 func place(i int) (string, error) {
 	ip := fmt.Sprint("127.0.0.", i+1)
 	for range 100 {
@@ -206,7 +207,7 @@ func (b *bench) startRedisGroup(sentinels bool) (*group, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.redis, err = place(i); err != nil {
+		if s.redis, err = place(0); err != nil { // on one address: see addSentinels
 			return nil, err
 		}
 		ip, p, _ := net.SplitHostPort(s.redis)
@@ -229,14 +230,15 @@ func (b *bench) startRedisGroup(sentinels bool) (*group, error) {
 	return g, b.addSentinels(g, path)
 }
 
+// addSentinels has them watch the group. All are on one address: they know each other and the replicas by where connections come from.
 func (b *bench) addSentinels(g *group, path string) error {
 	ip, p, _ := net.SplitHostPort(g.members[0].redis)
-	for i := range groupSize {
+	for range groupSize {
 		s, err := b.prepareServer("sentinel", path, b.loose.server)
 		if err != nil {
 			return err
 		}
-		if s.guard, err = place(i); err != nil {
+		if s.guard, err = place(0); err != nil {
 			return err
 		}
 		own, port, _ := net.SplitHostPort(s.guard)
@@ -332,6 +334,34 @@ func (g *group) etcdLeader() (*server, error) {
 		}
 	}
 	return nil, errors.New("no etcd says that it leads")
+}
+
+// children are the processes that s has started.
+func (s *server) children() (pids []int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range all {
+		text, _ := os.ReadFile(f) // a process that has ended has none
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if f := strings.Fields(rest); len(f) < 2 || f[1] != strconv.Itoa(s.pid()) {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(f, "/")[2]); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// powerOff ends the server and what it has started, so that nobody is left who could tell.
+func (s *server) powerOff() {
+	pids := s.children()
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	s.kill()
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
 
 // pause stops the process as it stands, or lets it go on.

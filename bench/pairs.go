@@ -158,6 +158,7 @@ func (r runs) each(figure func(load.Result) float64) []float64 {
 	return v
 }
 
+func askedCPU(r load.Result) float64   { return r.AskedCPU }
 func readP50(r load.Result) float64    { return r.ReadP50 }
 func throughput(r load.Result) float64 { return r.RPS }
 func cpu(r load.Result) float64        { return r.ServerCPU }

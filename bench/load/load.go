@@ -22,7 +22,7 @@ type Config struct {
 	Addr     string // host:port
 	Protocol string // "redis", "memcache" or "etcd"
 	CA       string // PEM file of the authority that signed the server's certificate; not empty: speak TLS
-	PIDs     []int  // the server's processes, for their CPU time; none: not measured
+	PIDs     []int  // the server's processes, the one that is asked first, for their CPU time; none: not measured
 
 	Conns   int
 	Depth   int     // requests in flight per connection: a batch is sent when the one before is answered
@@ -52,6 +52,7 @@ type Result struct {
 	Requests, Errors, Misses uint64
 	FirstError               string
 	ServerCPU                float64 // CPU seconds of the server per million requests
+	AskedCPU                 float64 // the same of the first process alone
 	ServerCores              float64 // CPU seconds of the server per second
 	GeneratorCores           float64
 	OtherCores               float64 // what all other processes of the machine used meanwhile
@@ -228,6 +229,7 @@ func summary(workers []*worker, before, after observation, ops uint64) Result {
 	}
 	if ops > 0 {
 		res.ServerCPU = server / float64(ops) * 1e6
+		res.AskedCPU = (after.asked - before.asked) / float64(ops) * 1e6
 	}
 	return res
 }

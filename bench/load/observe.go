@@ -15,18 +15,20 @@ import (
 
 // observation is what had been used up to an instant, in CPU seconds.
 type observation struct {
-	at                    time.Time
-	server, self, machine float64
+	at                           time.Time
+	server, asked, self, machine float64
 }
 
 func observe(pids []int) (o observation, err error) {
 	o.at = time.Now()
-	for _, pid := range pids {
+	for i, pid := range pids {
 		used, err := ProcessCPU(pid)
 		if err != nil {
 			return o, err
 		}
-		o.server += used
+		if o.server += used; i == 0 {
+			o.asked = used
+		}
 	}
 	var use unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
