@@ -117,11 +117,16 @@ func (r *Replica) why(m *Message) {
 func (r *Replica) Died(id, life uint64, now Instant) {
 	r.at(now)
 	p := r.peer(id)
-	if p == nil || p.life != life {
+	if p == nil {
 		return
 	}
-	p.ends = 0
-	if r.leader == id {
+	if p.holder == life && !p.owes {
+		p.ends = 0
+	}
+	if p.life == life {
+		p.heard = 0
+	}
+	if r.leader == id && p.life == life {
 		if r.promise.term == r.term { // then it was made to that leader
 			r.waived, r.promise.until = max(r.waived, r.promise.until), 0
 		}

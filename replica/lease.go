@@ -86,6 +86,7 @@ type peer struct {
 	acked   int64  // when the newest heartbeat was sent that it has answered; 0 for none
 	ends    int64  // its grant ends by then, on the own clock: it is in the roster before
 	life    uint64 // whose questions ask and void are
+	holder  uint64 // the life that was last granted a lease
 	owes    bool   // ends is of a lease that a dead leader may have granted
 	ask     uint64 // the newest question answered with a grant
 	void    uint64
@@ -142,6 +143,7 @@ func (r *Replica) newTerm() {
 	r.noop, r.ended, r.leads, r.moved, r.told = 0, false, r.mono, r.mono, 0
 	r.lasts = [samples]moment{}
 	r.changes.votersAt, r.changes.wishes = r.mono, nil
+	r.changes.index = min(r.changes.index, r.log.last()) // it may have been replaced
 	r.hand = hand{}
 	r.owed()
 }
@@ -226,7 +228,7 @@ func (r *Replica) ack(m *Message, now Instant) {
 	}
 	if m.Void > p.void {
 		p.void = m.Void
-		if p.ask <= p.void {
+		if p.ask != 0 && p.ask <= p.void {
 			p.ends = 0
 		}
 	}
@@ -249,7 +251,7 @@ func (r *Replica) grant(p *peer, ask uint64) {
 	if d < grantLeast || r.ended || r.leaves(p) || r.readableIndex() == 0 && r.cfg.Fault != FaultGrantBeforeNoop {
 		return
 	}
-	p.ask = ask
+	p.ask, p.holder = ask, p.life
 	if r.cfg.Fault == FaultRosterEarly {
 		p.ends = r.mono + d/2
 	} else {
@@ -297,7 +299,7 @@ func (r *Replica) authority() int64 {
 		return 0
 	}
 	if len(r.log.group.GetVoters()) == 1 {
-		return math.MaxInt64 // nobody leads without the own vote
+		return r.mono + r.cfg.Promise // nobody leads without the own vote
 	}
 	acked := make([]int64, 0, 8)
 	for i := range r.peers {
@@ -326,6 +328,9 @@ func (r *Replica) ReadableUntil(now Instant) int64 {
 	r.at(now)
 	switch {
 	case r.alone() && r.leading():
+		if i := r.readableIndex(); i == 0 || r.applied < i {
+			return 0
+		}
 		return math.MaxInt64
 	case !r.cfg.Leases || r.applied > r.visible():
 		return 0 // the second: a member that has just recovered may have applied what is not visible yet
@@ -391,7 +396,9 @@ func (r *Replica) watch(now Instant) {
 		r.committedTo, r.moved = r.commit, now.Mono
 	} else if now.Mono-r.moved > stuckAfter && len(r.log.group.GetVoters()) > 1 {
 		r.moved = now.Mono
-		r.handOver()
+		if p := r.successor(); p != nil && p.match == r.log.last() {
+			r.handOver()
+		}
 	}
 }
 

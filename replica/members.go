@@ -23,6 +23,7 @@ type ChangeKind uint8
 const (
 	Add    ChangeKind = iota + 1 // as a learner, in place of another ID with that name; the leader promotes it when it is level
 	Remove                       // by its ID
+	Move                         // to another address; nothing if there is no such ID
 )
 
 // Change is a wish to change the membership.
@@ -170,6 +171,9 @@ func (r *Replica) Change(c Change, now Instant) {
 }
 
 func (r *Replica) wish(c Change) {
+	if c.Kind != Add && c.Kind != Remove || c.Member.ID == 0 {
+		return // of a later version, perhaps
+	}
 	for i, w := range r.changes.wishes {
 		if w.Kind == c.Kind && w.Member.ID == c.Member.ID {
 			r.changes.wishes[i].at = r.mono
@@ -203,10 +207,16 @@ func (r *Replica) steward(now Instant) {
 
 // fulfilled says whether nothing is left to do.
 func (r *Replica) fulfilled(c *Change) bool {
-	if c.Kind == Add {
-		return find(r.members, c.Member.ID) != nil && r.namesake(&c.Member) == nil
+	m := find(r.members, c.Member.ID)
+	switch c.Kind {
+	case Add:
+		return m != nil && r.namesake(&c.Member) == nil
+	case Remove:
+		return m == nil
+	case Move:
+		return m == nil || m.Addr == c.Member.Addr
 	}
-	return find(r.members, c.Member.ID) == nil
+	return true // a later version's
 }
 
 // namesake is another member with m's name.
@@ -219,11 +229,17 @@ func (r *Replica) namesake(m *Member) *Member {
 	return nil
 }
 
+// lives says whether a member was heard of late: two have one name then, by a mistake.
+func (r *Replica) lives(id uint64) bool {
+	p := r.peer(id)
+	return p == nil || p.heard != 0 && r.mono-p.heard < r.cfg.Promise
+}
+
 // begin takes the next step towards c and says whether it proposed something.
 func (r *Replica) begin(c *Change, now Instant) bool {
 	if c.Kind == Add {
 		if old := r.namesake(&c.Member); old != nil {
-			return r.remove(old, now)
+			return !r.lives(old.ID) && r.remove(old, now)
 		}
 		return r.proposeChange(pb.ConfChangeAddLearnerNode, c.Member)
 	}

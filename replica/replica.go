@@ -428,6 +428,9 @@ func (r *Replica) soft(s *raft.SoftState) {
 	if became {
 		r.stamped(r.newestStamp())
 		r.newTerm()
+		for range r.cfg.Heartbeat / r.cfg.Tick { // the first heartbeat at once: leases wait for it
+			r.raft.Tick()
+		}
 	}
 	if r.leader != s.Lead {
 		r.leader, r.origin.again = s.Lead, true
@@ -526,7 +529,10 @@ func (r *Replica) Leader() uint64 { return r.leader }
 func (r *Replica) Busy() bool { return r.log.last() > r.applied }
 
 // Commit is the newest index known to be committed. Written beside entries it lets Recover apply early.
-func (r *Replica) Commit() uint64 { return r.commit }
+//
+// It is raft's own word, which may be ahead of what raft has given out: who has a change of the membership in its log must know, also after a restart, that the one
+// before it is committed.
+func (r *Replica) Commit() uint64 { return max(r.commit, r.log.hard.GetCommit()) }
 
 // visible is the index up to which the state may be applied (design 3.2): what is committed, and appended by whoever may answer reads. It
 // never falls: what was visible once was acknowledged.
