@@ -13,6 +13,7 @@ type aim struct {
 	lead, foll, cand *machine // the leader when the round began, and two others
 	reader, writer   *machine // where clients read and write one key; nil: wherever they like
 	stage            int      // of the round; 0 between rounds
+	mark             uint64   // what was committed at a moment that counts
 	passed           int      // messages of the kind that the schedule counts
 	quiet            bool     // nobody writes: a pending key would hide what is wrong
 }
@@ -76,12 +77,7 @@ func (w *World) everybodyIn() bool {
 
 // mend ends what a round did to links and machines.
 func (w *World) mend() {
-	for i := range w.net.links {
-		w.net.links[i].cut = false
-	}
-	for _, name := range w.plan.Holds {
-		w.net.release(name)
-	}
+	w.net.heal()
 	for _, m := range w.machines {
 		if m.r == nil {
 			m.start()
@@ -329,18 +325,25 @@ var giveBack = &Schedule{
 	),
 }
 
-// A follower is far behind when a leader dies that has just acknowledged large writes. It gets the first of them from the new leader, and the others late; it must
-// not answer reads before it has them all.
+// A follower is far behind when a leader dies that has just acknowledged large writes. The new leader has them too, and does not know yet that they are committed. The
+// follower gets the first of them from it, and the others late; it must not answer reads before it has them all.
 var beginning = &Schedule{
-	Name: "beginning of a term", Members: 3, Clients: 12, Smooth: true, Think: 8 * ms, Asks: 200, Patience: 5 * ms, Pick: quietly, Pad: 700_000, Retain: 64 << 20, Length: 5 * s,
+	Name: "beginning of a term", Members: 3, Clients: 16, Smooth: true, Think: 8 * ms, Asks: 200, Patience: 5 * ms, Pad: 600_000, Retain: 64 << 20,
+	Pick: func(w *World, x *call) {
+		quietly(w, x)
+		x.cell = w.rng.IntN(2) // a key of which the follower has an entry is pending there; the other one is not
+		if w.aim.stage == wave {
+			x.m, x.do = w.aim.lead, set
+		}
+	},
 	Bias: func(w *World, from, to *machine, m *replica.Message) (f Fate) {
 		a := &w.aim
 		switch {
 		case a.stage == 0:
 		case from == a.lead && to == a.foll && is(m, pb.MsgApp):
 			f.Drop = true
-		case from == a.lead && to == a.cand && m.Kind == replica.Visible && a.stage >= 2:
-			f.Drop = true
+		case from == a.lead && to == a.cand && a.stage >= wave:
+			f.Drop = m.Kind == replica.Visible || is(m, pb.MsgApp, pb.MsgHeartbeat) && m.Raft.GetCommit() > a.mark
 		case from == a.cand && to == a.foll && is(m, pb.MsgApp) && len(m.Raft.Entries) > 0:
 			if a.passed++; a.passed > 2 {
 				f.Delay = w.between(80*ms, 150*ms)
@@ -350,13 +353,21 @@ var beginning = &Schedule{
 	},
 	Plan: rounds(
 		step{0, 0, func(w *World) { w.aim.readWrite(w.aim.lead, w.aim.lead) }},
-		step{550 * ms, 650 * ms, func(w *World) {}}, // by now the follower is out of the roster
-		step{40 * ms, 80 * ms, func(w *World) {
+		step{550 * ms, 650 * ms, func(w *World) { w.aim.quiet = true }}, // by now the follower is out of the roster
+		step{30 * ms, 50 * ms, func(w *World) { // what is written before the first of it is committed
+			w.net.link(w.aim.lead, w.aim.cand).delay = 4 * ms
+			w.aim.mark = w.aim.lead.r.Commit()
+			w.aim.readWrite(w.aim.lead, w.aim.lead)
+		}},
+		step{10 * ms, 10 * ms, func(w *World) {
 			w.aim.lead.crash()
 			w.aim.readWrite(w.aim.foll, w.aim.cand)
 		}},
 	),
 }
+
+// wave is the stage of it in which large values are written.
+const wave = 3
 
 // A leader that cannot reach the others goes on proposing, and is told what their new leader calls visible before it gets its entries.
 var suffix = &Schedule{

@@ -71,6 +71,38 @@ func TestTheSimulatorBites(t *testing.T) {
 	t.Logf("bites of each planted fault, and what the first of them was:\n%s", strings.Join(lines, "\n"))
 }
 
+// The three ways around raft's own stickiness that the design names (3.4). The seeds are those in which raft alone would let two leaders be; promises do not.
+func TestStickinessAlone(t *testing.T) {
+	for _, c := range []struct {
+		schedule string
+		runs     uint64
+		bites    bool // without promises it goes wrong in some of the runs
+	}{
+		{"late vote", 40, true},      // a candidate's late MsgVote after a dethroned leader's heartbeat was answered
+		{"late rejection", 20, true}, // a late pre-vote rejection makes a follower forget its leader
+		{"late transfer", 20, false}, // a forced vote after an aborted transfer: there authority has ended before, for the rest of the term
+	} {
+		t.Run(strings.ReplaceAll(c.schedule, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			late, bites := 0, 0
+			for seed := range c.runs {
+				cfg := Config{Seed: seed + 1, Schedule: FindSchedule(c.schedule)}
+				r := Run(cfg)
+				late += r.Late
+				if len(r.Faults) > 0 {
+					t.Fatalf("seed %d: %s", cfg.Seed, strings.Join(r.Faults, "\n"))
+				}
+				if cfg.Fault = replica.FaultNoPromise; c.bites && len(bite(cfg)) > 0 {
+					bites++
+				}
+			}
+			if late == 0 || c.bites && bites == 0 {
+				t.Errorf("the moment never came: %d late messages, %d runs that go wrong without promises", late, bites)
+			}
+		})
+	}
+}
+
 // bite runs a world in which something may well panic.
 func bite(cfg Config) (faults []string) {
 	defer func() {

@@ -11,6 +11,7 @@ type network struct {
 	w     *World
 	links []link // from*machines+to
 	buf   []byte
+	late  int                 // messages that were held back and let go
 	held  map[string][]func() // messages that a schedule holds back until it lets them go
 }
 
@@ -124,6 +125,7 @@ func (n *network) send(from *machine, msg *replica.Message) {
 
 // release lets go of what a schedule has held back, in the order in which it was sent.
 func (n *network) release(name string) {
+	n.late += len(n.held[name])
 	for _, deliver := range n.held[name] {
 		n.w.after(n.w.between(0, 200*us), deliver)
 	}

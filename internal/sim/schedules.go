@@ -14,7 +14,7 @@ type Schedule struct {
 	Durability durability
 	NoLeases   bool  // reads = readindex
 	Drift      int64 // hundredths; 0 draws 5 or 10
-	Pad        int   // bytes that are added to what is written in the second stage of a round
+	Pad        int   // bytes that are added to what is written in the stage wave of a round
 	Retain     int   // bytes of log that are kept for members that are behind
 	Clients    int   // two for each member if zero
 	Asks       int   // ops of each client

@@ -150,7 +150,7 @@ func Run(cfg Config) Result {
 	w.heal()
 	w.run(w.now+recovery, w.quiet)
 	w.check()
-	return Result{Faults: w.faults, Hash: w.trace.hash, Trace: w.trace.String(), Undecided: w.undecided, Acked: w.history.acked, Local: w.history.local}
+	return Result{Faults: w.faults, Hash: w.trace.hash, Trace: w.trace.String(), Late: w.net.late, Undecided: w.undecided, Acked: w.history.acked, Local: w.history.local}
 }
 
 // explain puts the trace beside a panic.
