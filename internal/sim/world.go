@@ -133,6 +133,7 @@ type Result struct {
 	Hash      uint64   // of everything that happened
 	Trace     string   // the end of it in words
 	Undecided int      // histories of which the check could say nothing
+	Late      int      // messages that the schedule held back and let go
 	Acked     int      // ops that were answered
 	Local     int      // reads among them that were answered under a lease, without a message
 }
