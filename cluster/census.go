@@ -59,7 +59,7 @@ const (
 	requestVersion = 1
 
 	askStanding byte = 1 // nothing; the answer is a standing
-	askJoin     byte = 2 // a standing of whoever wants to be in the group; the answer is a standing
+	askJoin     byte = 2 // a standing of whoever wants to be in the group, or to be reached at another address; the answer is a standing
 	askUsed     byte = 3 // an op.Exists; the answer has a byte for each key, 1 if it was read since that was last asked
 	tellEnded   byte = 4 // nothing: the process of whoever asks has ended; the answer is nothing
 )

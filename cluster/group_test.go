@@ -753,3 +753,27 @@ func TestLogIsGivenUp(t *testing.T) {
 		})
 	}
 }
+
+// A member may come back at another address.
+func TestMemberMoves(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	name := g.another()
+	stop := g.traffic(g.leader())
+	g.stop(name)
+	cfg := g.configs[name]
+	cfg.Addr = freeAddr(t)
+	cfg.Members = slices.Clone(cfg.Members)
+	for i := range cfg.Members {
+		if cfg.Members[i].Name == name {
+			cfg.Members[i].Addr = cfg.Addr
+		}
+	}
+	g.configs[name] = cfg
+	g.start(name)
+	g.voters(3)
+	acked, unsure, _ := stop()
+	g.sum(acked, unsure)
+	g.equal()
+}

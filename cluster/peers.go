@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 
 	"holdfast/cluster/link"
 	"holdfast/keyspace"
@@ -152,7 +153,11 @@ func (n *Node) letIn(s *standing) ([]byte, error) {
 		return nil, fmt.Errorf("this controller is named %s too: give each its own name", s.name)
 	}
 	n.note(s)
-	n.replica.Change(replica.Change{Kind: replica.Add, Member: replica.Member{ID: s.id, Name: s.name, Addr: s.addr}}, n.now())
+	kind := replica.Add
+	if slices.ContainsFunc(self.log.Members, func(m replica.Member) bool { return m.ID == s.id }) {
+		kind = replica.Move
+	}
+	n.replica.Change(replica.Change{Kind: kind, Member: replica.Member{ID: s.id, Name: s.name, Addr: s.addr}}, n.now())
 	n.drive()
 	self = n.standing()
 	return self.append(nil), nil

@@ -101,7 +101,11 @@ func (n *Node) lookAround() {
 	n.mu.Lock()
 	self := n.standing()
 	n.mu.Unlock()
-	v := decide(&self, n.census(self.log.Members))
+	others := n.census(self.log.Members)
+	v := decide(&self, others)
+	for i := range others {
+		n.move(&self, &others[i])
+	}
 	n.mu.Lock()
 	defer n.unlock()
 	if n.dead || n.restoring || n.replica.Leader() != 0 {
@@ -124,6 +128,15 @@ func (n *Node) lookAround() {
 			n.log.Warn("there is no leader", slog.String("because", v.why))
 		}
 		n.waitsFor = v.why
+	}
+}
+
+// move tells a member of the group if this one is to be reached at another address than it knows.
+func (n *Node) move(self, o *standing) {
+	for _, m := range o.log.Members {
+		if o.condition == active && m.ID == self.id && m.Addr != self.addr {
+			_, _ = n.ask1(o.addr, askJoin, self.append(nil)) // if it fails it is asked again
+		}
 	}
 }
 

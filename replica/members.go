@@ -237,13 +237,22 @@ func (r *Replica) lives(id uint64) bool {
 
 // begin takes the next step towards c and says whether it proposed something.
 func (r *Replica) begin(c *Change, now Instant) bool {
-	if c.Kind == Add {
-		if old := r.namesake(&c.Member); old != nil {
-			return !r.lives(old.ID) && r.remove(old, now)
+	m := find(r.members, c.Member.ID)
+	switch c.Kind {
+	case Remove:
+		return r.remove(m, now)
+	case Move:
+		moved := *m
+		moved.Addr = c.Member.Addr
+		if m.Learner {
+			return r.proposeChange(pb.ConfChangeAddLearnerNode, moved)
 		}
-		return r.proposeChange(pb.ConfChangeAddLearnerNode, c.Member)
+		return r.proposeChange(pb.ConfChangeAddNode, moved)
 	}
-	return r.remove(find(r.members, c.Member.ID), now)
+	if old := r.namesake(&c.Member); old != nil {
+		return !r.lives(old.ID) && r.remove(old, now)
+	}
+	return r.proposeChange(pb.ConfChangeAddLearnerNode, c.Member)
 }
 
 // remove proposes to remove m once it holds no lease. A leader hands over before it is removed: the next one is asked again.
