@@ -171,7 +171,7 @@ func (r *Replica) Change(c Change, now Instant) {
 }
 
 func (r *Replica) wish(c Change) {
-	if c.Kind != Add && c.Kind != Remove || c.Member.ID == 0 {
+	if c.Kind < Add || c.Kind > Move || c.Member.ID == 0 {
 		return // of a later version, perhaps
 	}
 	for i, w := range r.changes.wishes {
