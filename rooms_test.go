@@ -65,7 +65,7 @@ var rooms = []room{
 		"settings are data; whoever uses one opens what it names"},
 	{"cli/cert", "", "", "clock os net sync goroutines",
 		"certificates as texts; the verb writes them"},
-	{"cli/transfer", "resp openstack", "", "os random goroutines",
+	{"cli/transfer", "resp openstack", "", "os",
 		"copies keys between servers, as a client of both"},
 	{"cli", "config cli/cert cli/transfer openstack", "github.com/spf13/cobra", "random goroutines",
 		"the verbs for people are clients of a running daemon"},
