@@ -274,7 +274,7 @@ func key(cell, i int) op.Key {
 func (x *call) write() op.Write {
 	k, v := key(x.cell, 0), strconv.AppendInt(nil, x.put, 10)
 	for_ := op.Life{Kind: op.In, Ms: x.life}
-	if w := x.client.w; w.aim.stage == wave && w.plan.Pad != 0 {
+	if w := x.client.w; x.do == set && w.aim.stage == wave && !w.calm {
 		v = append(v, bytes.Repeat([]byte{' '}, w.plan.Pad)...)
 	}
 	switch x.do {

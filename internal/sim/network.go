@@ -92,12 +92,13 @@ func (n *network) send(from *machine, msg *replica.Message) {
 	if to == nil || to == from {
 		return // nobody has that id any more
 	}
+	l := n.link(from, to)
+	lost := l.cut || w.chance(l.drop)
 	var fate Fate
 	if w.plan.Bias != nil && !w.calm {
 		fate = w.plan.Bias(w, from, to, msg)
 	}
-	l := n.link(from, to)
-	if fate.Drop || l.cut || w.chance(l.drop) {
+	if fate.Drop || lost {
 		n.note(from, msg, "drops %d to %d")
 		return
 	}
