@@ -127,7 +127,7 @@ func (p Program) serve() *cobra.Command {
 func (p Program) config() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "Print a configuration file that explains every setting",
+		Short: "Print a configuration file that explains every setting, or what OpenStack's services should say",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := io.WriteString(c.OutOrStdout(), config.Example())
@@ -151,6 +151,7 @@ func (p Program) config() *cobra.Command {
 			return nil
 		},
 	})
+	c.AddCommand(p.serviceSettings()...)
 	return c
 }
 
