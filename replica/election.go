@@ -127,6 +127,7 @@ func (r *Replica) Died(id, life uint64, now Instant) {
 		p.heard = 0
 	}
 	if r.leader == id && p.life == life {
+		r.buried = id
 		if r.promise.term == r.term { // then it was made to that leader
 			r.waived, r.promise.until = max(r.waived, r.promise.until), 0
 		}

@@ -155,7 +155,7 @@ func (r *Replica) newTerm() {
 // owed has the roster hold whoever may have a lease of a leader that died.
 func (r *Replica) owed() {
 	for i := range r.peers {
-		if p := &r.peers[i]; p.voter && r.waived > r.mono {
+		if p := &r.peers[i]; p.voter && p.id != r.buried && r.waived > r.mono { // the dead one itself has none
 			p.ends, p.owes = r.waived, true
 		}
 	}

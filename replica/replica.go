@@ -130,7 +130,8 @@ type Replica struct {
 
 	// Leases and elections.
 	promise     promise
-	waived      int64 // own Mono: until when a promise would have lasted that ended with its leader's process
+	buried      uint64 // the leader that died, while none follows it
+	waived      int64  // own Mono: until when a promise would have lasted that ended with its leader's process
 	lease       lease
 	heard       int64 // own Mono: the newest heartbeat of a leader
 	electAt     int64 // own Mono: not to campaign before
@@ -436,6 +437,7 @@ func (r *Replica) soft(s *raft.SoftState) {
 		r.leader, r.origin.again = s.Lead, true
 		if r.leader != 0 {
 			r.elected()
+			r.buried = 0
 		}
 	}
 }
