@@ -51,9 +51,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// newGroup prepares a group of size members; with changes each.
+// newGroup prepares a group of size members, in parallel with other tests; change may change the settings of each.
 func newGroup(t testing.TB, size int, change func(*Config)) *group {
 	t.Helper()
+	if t, ok := t.(*testing.T); ok {
+		t.Parallel() // most of the time they wait
+	}
 	g := &group{t: t, configs: map[string]Config{}, nodes: map[string]*Node{}, logs: map[string]*logBuffer{}}
 	dir := t.TempDir()
 	for i := range size {
