@@ -1,7 +1,8 @@
 // Package admin shows a daemon to people and to monitoring, by HTTP: health, readiness, metrics, status; and has it drain and remove members for
-// those on its machine. Read Server first; metrics.go has the table of metrics, control.go what changes something, verdict.go how good it all is.
+// those on its machine. Read Server first; metrics.go has the table of metrics, control.go what changes something, verdict.go how good it all is,
+// openstack.go what is in there for those on its machine.
 //
-// The package asks an engine how it is and reads no keys.
+// The package asks an engine how it is; of keys it knows what package openstack says.
 package admin
 
 import (
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"holdfast/engine"
+	"holdfast/openstack"
 )
 
 // Limits of what a client of the admin port may cost.
@@ -54,6 +56,7 @@ type Options struct {
 	Status  func() engine.Status // from any goroutine
 	Traffic func() Traffic       // from any goroutine
 	Control Control
+	State   openstack.State // from any goroutine
 	Log     *slog.Logger
 }
 
@@ -73,6 +76,11 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /members", s.members)
 	mux.Handle("GET /metrics", metrics(o))
+	mux.HandleFunc("GET /openstack/sessions", s.inventory(listSessions))
+	mux.HandleFunc("GET /openstack/tokens", s.inventory(listTokens))
+	mux.HandleFunc("GET /openstack/groups", s.inventory(listGroups))
+	mux.HandleFunc("GET /openstack/locks", s.inventory(listLocks))
+	mux.HandleFunc("POST /openstack/sessions/end", s.action(s.endSessions))
 	mux.HandleFunc("POST /drain", s.action(s.drain))
 	mux.HandleFunc("POST /member/remove", s.action(s.remove))
 	s.http = http.Server{
@@ -135,7 +143,14 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 /members            the controllers of its group, JSON
 /metrics            how it is, for Prometheus
 
+From its own machine, JSON, in pages: ?cursor= goes on with what next says:
+/openstack/sessions   sessions of the dashboard, never what is in them
+/openstack/tokens     entries of token caches
+/openstack/groups     groups of agents with their members; ?timeout=30s is what the agents have
+/openstack/locks      locks that are held
+
 From its own machine, with the header `+actionHeader+`:
+POST /openstack/sessions/end?key=ID   log a user out; ?all=yes: everybody
 POST /drain                     give leases and leadership away; answers when it is safe to stop
 POST /member/remove?name=NAME   take a controller out of the group`)
 }

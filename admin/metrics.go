@@ -3,7 +3,6 @@ package admin
 import (
 	"math"
 	"net/http"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,6 +10,7 @@ import (
 
 	"holdfast/engine"
 	"holdfast/op"
+	"holdfast/openstack"
 )
 
 const (
@@ -169,8 +169,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		put(classBytes, gauge, float64(h.Bytes), op.Class(i).String())
 	}
 	for i, s := range st.Memory.Space {
-		put(spaceKeys, gauge, float64(s.Keys), spaceName(i))
-		put(spaceMortal, gauge, float64(s.Mortal), spaceName(i))
+		put(spaceKeys, gauge, float64(s.Keys), openstack.SpaceName(op.Space(i)))
+		put(spaceMortal, gauge, float64(s.Mortal), openstack.SpaceName(op.Space(i)))
 	}
 	put(connections, gauge, float64(traffic.Connections))
 	put(accepted, counter, float64(traffic.Accepted))
@@ -183,13 +183,6 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 }
 
 // spaceName is "db0" to "db15" or "memcached".
-func spaceName(i int) string {
-	if op.Space(i) == op.Memcache {
-		return "memcached"
-	}
-	return "db" + strconv.Itoa(i)
-}
-
 func yes(b bool) float64 {
 	if b {
 		return 1

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/engine"
 	"holdfast/op"
+	"holdfast/openstack"
 )
 
 // Report is the JSON of /status. Fields are added, not renamed: scripts read them.
@@ -125,7 +126,7 @@ func (s *Server) report() Report {
 	}
 	for i, c := range st.Memory.Space {
 		if c.Keys > 0 {
-			r.Spaces[spaceName(i)] = Space(c)
+			r.Spaces[openstack.SpaceName(op.Space(i))] = Space(c)
 		}
 	}
 	return r

@@ -84,6 +84,7 @@ type process struct {
 	listeners []open
 	host      *host
 	admin     *admin.Server
+	desk      *desk // of the admin port
 	dialects  dialects
 	node      atomic.Pointer[cluster.Node] // nil until the state is loaded
 	server    *server.Server
@@ -142,7 +143,10 @@ func (d *process) begin() (err error) {
 			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: users, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
 		}),
 	}
-	d.admin = admin.New(admin.Options{Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Control: control{d}, Log: d.log})
+	d.desk = newDesk(c.HoldRedis)
+	d.admin = admin.New(admin.Options{
+		Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Control: control{d}, State: d.desk, Log: d.log,
+	})
 	for _, o := range only(d.listeners, adminPort) {
 		go func() {
 			if err := d.admin.Serve(o.Listener); err != nil {
@@ -209,6 +213,7 @@ func (d *process) load() error {
 		return err
 	}
 	d.node.Store(node)
+	d.desk.open(node)
 	return nil
 }
 
@@ -297,6 +302,7 @@ func (d *process) close() {
 		d.dialects.redis.Close()
 	}
 	if node := d.node.Load(); node != nil {
+		d.desk.close()
 		if err := node.Close(); err != nil {
 			d.log.Error("closing the log", "error", err)
 		}
