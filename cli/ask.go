@@ -100,7 +100,8 @@ func (d *daemon) ask(method, path string, within time.Duration) ([]byte, error) 
 	case res.StatusCode != http.StatusOK && method == http.MethodPost:
 		return nil, errors.New(firstLine(body, res.Status))
 	case res.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("asking %s for %s: it answered %s", at.Address, path, res.Status)
+		what, _, _ := strings.Cut(path, "?")
+		return nil, fmt.Errorf("asking %s for %s: %s", at.Address, what, firstLine(body, res.Status))
 	}
 	return body, nil
 }
