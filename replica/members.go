@@ -176,7 +176,7 @@ func (r *Replica) wish(c Change) {
 	}
 	for i, w := range r.changes.wishes {
 		if w.Kind == c.Kind && w.Member.ID == c.Member.ID {
-			r.changes.wishes[i].at = r.mono
+			r.changes.wishes[i] = wish{c, r.mono}
 			return
 		}
 	}
@@ -186,14 +186,14 @@ func (r *Replica) wish(c Change) {
 }
 
 // steward carries out one wish, or promotes one learner, if it is time. Called on the leader every tick.
-func (r *Replica) steward(now Instant) {
+func (r *Replica) steward() {
 	c := &r.changes
 	c.wishes = slices.DeleteFunc(c.wishes, func(w wish) bool { return r.mono-w.at > wishLasts || r.fulfilled(&w.Change) })
 	if c.index > r.commit || r.mono-c.tried < tryAgain || r.readableIndex() == 0 || r.ended {
 		return
 	}
 	for i := range c.wishes {
-		if r.begin(&c.wishes[i].Change, now) {
+		if r.begin(&c.wishes[i].Change) {
 			return
 		}
 	}
@@ -236,11 +236,11 @@ func (r *Replica) lives(id uint64) bool {
 }
 
 // begin takes the next step towards c and says whether it proposed something.
-func (r *Replica) begin(c *Change, now Instant) bool {
+func (r *Replica) begin(c *Change) bool {
 	m := find(r.members, c.Member.ID)
 	switch c.Kind {
 	case Remove:
-		return r.remove(m, now)
+		return r.remove(m)
 	case Move:
 		moved := *m
 		moved.Addr = c.Member.Addr
@@ -250,13 +250,13 @@ func (r *Replica) begin(c *Change, now Instant) bool {
 		return r.proposeChange(pb.ConfChangeAddNode, moved)
 	}
 	if old := r.namesake(&c.Member); old != nil {
-		return !r.lives(old.ID) && r.remove(old, now)
+		return !r.lives(old.ID) && r.remove(old)
 	}
 	return r.proposeChange(pb.ConfChangeAddLearnerNode, c.Member)
 }
 
 // remove proposes to remove m once it holds no lease. A leader hands over before it is removed: the next one is asked again.
-func (r *Replica) remove(m *Member, now Instant) bool {
+func (r *Replica) remove(m *Member) bool {
 	if m.Learner {
 		return r.proposeChange(pb.ConfChangeRemoveNode, *m)
 	}

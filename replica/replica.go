@@ -157,7 +157,7 @@ func (r *Replica) Tick(now Instant) {
 	if r.leading() {
 		r.progress()
 		r.watch(now)
-		r.steward(now)
+		r.steward()
 		r.handOn()
 		r.raise()
 	}
