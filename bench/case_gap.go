@@ -56,7 +56,7 @@ func (b *bench) groupGaps(s *section) error {
 		return err
 	}
 	if killed > 0 && failover > 0 {
-		s.intro("Killing the leader interrupts writes for %s of what killing the master of Redis with Sentinel does.", number(killed/failover))
+		s.intro("A killed master of Redis with Sentinel interrupts writes %s times as long as a killed leader.", number(failover/killed))
 	}
 	s.Tables = append(s.Tables, t)
 	return nil
@@ -144,24 +144,10 @@ func watch(beats []beat, long time.Duration, act func() error) (noticed, error) 
 
 // holdfastGaps returns the median of the gaps after a killed leader.
 func (b *bench) holdfastGaps(s *section, t *table) (killed float64, err error) {
-	g, err := b.startHoldfastGroup("second")
-	if g == nil || err != nil {
-		return 0, err
-	}
-	defer b.endGroup(g)
 	for _, d := range b.disturbances() {
-		var gaps []float64
-		errs := 0
-		for i := range d.trials {
-			w, err := d.trial(g)
-			if err == nil {
-				err = g.settle()
-			}
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", d.what, err)
-			}
-			gaps, errs = append(gaps, w.gap.Seconds()*1e3), errs+w.errors
-			log.Printf("  %s %d/%d: %.1f ms, %d errors", d.what, i+1, d.trials, w.gap.Seconds()*1e3, w.errors)
+		gaps, errs, err := b.disturb(d)
+		if err != nil || len(gaps) == 0 {
+			return 0, err
 		}
 		t.gaps("holdfast, "+d.what, gaps, errs)
 		s.gapGoal("gap in writes, "+d.what+", median", d.median, median(gaps), gaps)
@@ -171,6 +157,27 @@ func (b *bench) holdfastGaps(s *section, t *table) (killed float64, err error) {
 		}
 	}
 	return killed, nil
+}
+
+// disturb treats a group in one way. Every way has a group of its own: one whose members failed again and again trusts them less.
+func (b *bench) disturb(d disturbance) (gaps []float64, errs int, err error) {
+	g, err := b.startHoldfastGroup("second")
+	if g == nil || err != nil {
+		return nil, 0, err
+	}
+	defer b.endGroup(g)
+	for i := range d.trials {
+		n, err := d.trial(g)
+		if err == nil {
+			err = g.settle()
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", d.what, err)
+		}
+		gaps, errs = append(gaps, n.gap.Seconds()*1e3), errs+n.errors
+		log.Printf("  %s %d/%d: %.1f ms, %d errors", d.what, i+1, d.trials, n.gap.Seconds()*1e3, n.errors)
+	}
+	return gaps, errs, nil
 }
 
 func (t *table) gaps(what string, gaps []float64, errs int) {

@@ -15,7 +15,6 @@ import (
 const (
 	laneOne         = "holdfast alone, second"
 	laneReplicas    = "redis with two replicas, WAIT 2"
-	laneMaster      = "redis with two replicas, acknowledged by the master alone"
 	laneEtcd        = "etcd, leader"
 	laneEtcdOther   = "etcd, follower"
 	atLeader        = ", leader"
@@ -106,10 +105,9 @@ func (b *bench) redisFleet() ([]lane, func(), error) {
 	if g == nil || err != nil {
 		return nil, nil, err
 	}
-	master := g.lane(laneMaster, "redis", g.members[0])
 	waiting := g.lane(laneReplicas, "redis", g.members[0])
 	waiting.wait = groupSize - 1
-	return []lane{waiting, master}, func() { b.endGroup(g) }, nil
+	return []lane{waiting}, func() { b.endGroup(g) }, nil
 }
 
 func (b *bench) etcdFleet() ([]lane, func(), error) {
@@ -162,7 +160,7 @@ func (b *bench) groupWrites(s *section) error {
 			t.row(l, of(l, laneReplicas).String(), of(l, laneEtcd).String())
 		}
 		s.Tables = append(s.Tables, t)
-		s.groupResults(connections(conns), all[i], []string{laneReplicas, laneMaster, memory, memoryFollower, second, secondFollower, always, alwaysFollower, laneEtcd, laneEtcdOther})
+		s.groupResults(connections(conns), all[i], []string{laneReplicas, memory, memoryFollower, second, secondFollower, always, alwaysFollower, laneEtcd, laneEtcdOther})
 		if conns != 64 {
 			continue
 		}

@@ -255,7 +255,12 @@ func connections(n int) string {
 	return strconv.Itoa(n) + " connections"
 }
 
-func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", r.Median, r.Min, r.Max) }
+func (r ratio) String() string {
+	if r.N == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", r.Median, r.Min, r.Max)
+}
 
 // quiet lets a server finish what it does after a load, before its memory is read or its idleness watched.
 func quiet(d time.Duration) {
