@@ -137,7 +137,7 @@ func (r *Replica) newTerm() {
 	for i := range r.peers {
 		p := &r.peers[i]
 		p.owes = false
-		p.acked, p.ends, p.ask, p.void, p.match, p.late, p.level, p.banned, p.leaving = 0, 0, 0, 0, 0, 0, 0, false, 0
+		p.acked, p.ends, p.ask, p.void, p.match, p.late, p.level, p.banned, p.rest, p.leaving = 0, 0, 0, 0, 0, 0, 0, false, 0, 0
 	}
 	r.beats = moments{}
 	r.noop, r.ended, r.leads, r.moved, r.told = 0, false, r.mono, r.mono, 0
@@ -225,6 +225,7 @@ func (r *Replica) ack(m *Message, now Instant) {
 	}
 	if p.life != m.Life {
 		p.life, p.ask, p.void = m.Life, 0, 0
+		p.late, p.banned, p.rest = 0, false, 0
 	}
 	if m.Void > p.void {
 		p.void = m.Void

@@ -24,6 +24,7 @@ const (
 	Elected                 // the sender leads Term, since Text
 	Forward                 // Entry is to be proposed by the leader, which gives it the stamp
 	Propose                 // Change is to be proposed by the leader
+	Here                    // the sender runs. It is for whoever drives: a replica passes it over
 )
 
 // Message is what one member tells another. Which fields count depends on its Kind; the others are zero.
@@ -235,7 +236,7 @@ func local(t pb.MessageType) bool {
 	return false
 }
 
-var kindNames = [...]string{"?", "raft", "ack", "grant", "recall", "release", "visible", "elected", "forward", "propose"}
+var kindNames = [...]string{"?", "raft", "ack", "grant", "recall", "release", "visible", "elected", "forward", "propose", "here"}
 
 // String is for traces.
 func (m *Message) String() string {
