@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 
-	"holdfast/engine"
 	"holdfast/op"
 )
 
@@ -74,7 +73,7 @@ func (w *worker) batch(n int) []op.Key {
 // failure says why the command cannot go on: one of its touches failed, or the read that was put off will not be carried out.
 func (s *Session) failure() error {
 	if s.failed == nil && s.waiting && s.news.Load() == refused {
-		return engine.ErrUnavailable
+		return *s.because.Load()
 	}
 	return s.failed
 }

@@ -61,7 +61,8 @@ type Session struct {
 	failed  error // of such a touch
 	waiting bool  // whether its read was put off
 
-	news atomic.Uint32 // of the read that was put off: 0, woken or refused
+	news    atomic.Uint32         // of the read that was put off: 0, woken or refused
+	because atomic.Pointer[error] // why it was refused
 
 	begun   bool // whether anything has come
 	known   bool // whether the client may use commands
@@ -313,7 +314,10 @@ const (
 func (s *Session) Wake() { s.tell(woken) }
 
 // Refuse implements engine.Reader.
-func (s *Session) Refuse(error) { s.tell(refused) }
+func (s *Session) Refuse(err error) {
+	s.because.Store(&err)
+	s.tell(refused)
+}
 
 func (s *Session) tell(news uint32) {
 	s.news.Store(news)

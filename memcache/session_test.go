@@ -325,8 +325,9 @@ func TestReadThatWaits(t *testing.T) {
 	if out, next := process(); out != "" || next != 0 || w.asked != 2 {
 		t.Fatalf("woken: replied %q, next %d, asked %d times", out, next, w.asked)
 	}
-	c.s.Refuse(engine.ErrUnavailable)
-	want := "SERVER_ERROR " + engine.ErrUnavailable.Error() + "\r\nMN\r\n"
+	refusal := fmt.Errorf("%w: the disk is full", engine.ErrUnavailable)
+	c.s.Refuse(refusal)
+	want := "SERVER_ERROR " + refusal.Error() + "\r\nMN\r\n"
 	if out, next := process(); out != want || next != 1 || w.asked != 2 {
 		t.Fatalf("refused: replied %q, next %d, asked %d times", out, next, w.asked)
 	}

@@ -42,12 +42,13 @@ type Session struct {
 	multi   *multi     // the queue between MULTI and EXEC
 	work    *work      // what the session is busy with: EXEC or a computed command
 
-	waiting    bool          // a read waits for Wake
-	event      atomic.Uint32 // what came of it
-	turnedAway bool          // the read at the front of the input waited and was refused
-	hush       bool          // the present command is not to be answered
-	kill       atomic.Bool   // CLIENT KILL
-	closing    bool          // write out, then close
+	waiting    bool                  // a read waits for Wake
+	event      atomic.Uint32         // what came of it
+	because    atomic.Pointer[error] // why it was refused
+	turnedAway error                 // why the read at the front of the input, which waited, was refused; nil if it was not
+	hush       bool                  // the present command is not to be answered
+	kill       atomic.Bool           // CLIENT KILL
+	closing    bool                  // write out, then close
 	closed     atomic.Bool
 }
 
@@ -285,9 +286,9 @@ func (s *Session) hand(row *Command, o op.Write) verdict {
 
 // ask reads; the reply is written by Show.
 func (s *Session) ask(row *Command, o op.Read) verdict {
-	if s.turnedAway {
-		s.turnedAway = false
-		s.sayError(unavailable(engine.ErrUnavailable))
+	if err := s.turnedAway; err != nil {
+		s.turnedAway = nil
+		s.sayError(unavailable(err))
 		return taken
 	}
 	mark := len(s.out)
@@ -386,7 +387,10 @@ func (s *Session) count(row *Command, res *op.Result) {
 func (s *Session) Wake() { s.wake(eventWoken) }
 
 // Refuse implements engine.Reader.
-func (s *Session) Refuse(error) { s.wake(eventRefused) }
+func (s *Session) Refuse(err error) {
+	s.because.Store(&err)
+	s.wake(eventRefused)
+}
 
 func (s *Session) wake(event uint32) {
 	s.event.Store(event)
@@ -397,11 +401,12 @@ func (s *Session) wake(event uint32) {
 
 // refused gives up what waited: the work, or the request at the front of the input, whose arguments are still to come again.
 func (s *Session) refused() {
+	err := *s.because.Load()
 	if s.work != nil {
-		s.work.fail(engine.ErrUnavailable)
+		s.work.fail(err)
 		return
 	}
-	s.turnedAway = true
+	s.turnedAway = err
 }
 
 // Done implements engine.Writer.

@@ -303,7 +303,7 @@ func waitingRead(t *testing.T, line string, refuse bool) {
 	w.process() // a Wake that means nothing
 	var err error
 	if refuse {
-		err = engine.ErrUnavailable
+		err = fmt.Errorf("%w: the disk is full", engine.ErrUnavailable)
 	}
 	h.keep(false, err)
 	for !strings.Contains(string(w.out), "PONG") {
@@ -311,7 +311,7 @@ func waitingRead(t *testing.T, line string, refuse bool) {
 		w.process()
 		w.pass()
 	}
-	if got := strings.HasPrefix(string(w.out), "-LOADING"); got != refuse {
+	if got := strings.HasPrefix(string(w.out), "-LOADING") && strings.Contains(string(w.out), "the disk is full\r\n"); got != refuse {
 		t.Errorf("%s, refused %v: %q", line, refuse, w.out)
 	}
 }
