@@ -138,6 +138,7 @@ type Node struct {
 	hard        *pb.HardState
 	version     uint64              // of the members that the links know
 	known       map[uint64]standing // of the other members, on a leader
+	met         map[uint64]int64    // own clock's mono: when anything last came from another member
 	knows       map[uint64]uint32   // the levels of the other members that were met
 	sent        bool                // messages are to be flushed when mu is given up
 	endSending  func()              // ends the sending of a snapshot
@@ -318,6 +319,9 @@ func (n *Node) ticked() {
 		n.replica.Fsync = n.slowestFsync()
 		n.replica.Tick(n.now())
 		n.ask()
+	}
+	if n.ticks%hereEvery == 0 {
+		n.sayHere()
 	}
 	n.work()
 	n.refuseLate()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"holdfast/cluster/link"
@@ -49,6 +50,7 @@ func (h handler) Receive(from link.Identity, messages [][]byte) error {
 	}
 	n.mu.Lock()
 	defer n.unlock()
+	n.meet(from.ID)
 	if n.dead || n.replica == nil || n.restoring && n.joining == nil {
 		return nil
 	}
@@ -171,6 +173,9 @@ func (n *Node) enrolled() {
 	}
 	n.version = version
 	n.link.SetPeers(peers(members))
+	maps.DeleteFunc(n.met, func(id uint64, _ int64) bool {
+		return !slices.ContainsFunc(members, func(m replica.Member) bool { return m.ID == id })
+	})
 	for _, m := range members {
 		if m.ID == n.record.id {
 			return

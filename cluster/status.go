@@ -66,6 +66,9 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 	}
 	for _, p := range r.Peers {
 		e := peer(&p, &r)
+		if r.Leader != r.ID {
+			e.Up = n.meets(p.ID)
+		}
 		e.Level = max(e.Level, n.knows[p.ID])
 		peers = append(peers, e)
 		if !p.Learner {
@@ -78,6 +81,7 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 			s.Missing = append(s.Missing, e.Name)
 		}
 	}
+	slices.Sort(s.Missing)
 	if n.link != nil {
 		slices.SortFunc(peers, func(a, b engine.Peer) int { return strings.Compare(a.Name, b.Name) })
 		s.Peers = peers
@@ -109,21 +113,15 @@ func role(id, leader uint64, learner bool) string {
 	return "follower"
 }
 
-// silence is how long a member may not be heard before it counts as missing: heartbeats come ten times as often.
-const silence = int64(500 * time.Millisecond)
-
 // peer is another member as this one sees it.
 func peer(p *replica.PeerStatus, r *replica.Status) engine.Peer {
 	e := engine.Peer{
 		Name: p.Name, Addr: p.Addr, ID: p.ID, Role: role(p.ID, r.Leader, p.Learner), RoundTrip: p.RoundTrip, ClockOffset: p.Ahead, Fsync: p.Fsync, Level: p.Level,
 		Match: p.Match, GrantLeft: p.Lease, InRoster: p.Lease > 0, Differs: p.Differs,
 	}
-	switch {
-	case r.Leader == r.ID:
-		e.Up = p.Heard >= 0 && p.Heard < silence
+	if r.Leader == r.ID {
+		e.Up = p.Heard >= 0 && p.Heard < int64(silence) // it answers: to send is not enough
 		e.Lag = r.Last - min(p.Match, r.Last)
-	default: // followers hear nothing but the leader, and believe it that it has a majority
-		e.Up = p.ID != r.Leader || p.Heard < silence
 	}
 	return e
 }
