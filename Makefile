@@ -46,6 +46,9 @@ test-clients: build ## the real clients alone, in Python, on the built binary
 chaos: build ## disturb a group of three for MINUTES (5) under load (root: links and disks too); writes docs/chaos.md
 	$(GO) run ./test/chaos -holdfast bin/holdfast -minutes $(MINUTES) -o docs/chaos.md
 
+openstack: build ## OpenStack's own services on the daemon, in a Debian of their own (root; 2.5 GB at first, an hour); writes docs/openstack-results.md
+	test/openstack/run
+
 fuzz: ## every fuzz target, FUZZTIME (20s) each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
@@ -66,4 +69,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin
 
-.PHONY: help run build demo test packages lint test-go sim test-clients chaos fuzz bench bench-group docs clean
+.PHONY: help run build demo test packages lint test-go sim test-clients chaos openstack fuzz bench bench-group docs clean

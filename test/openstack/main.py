@@ -1,0 +1,43 @@
+"""What a run looks at (see run). Each part writes what it found to out/PART.json; report.py makes docs/openstack-results.md of all.
+
+Read first world.py, which has the servers that keep state, then one of keystone.py, horizon.py, ceilometer.py, sessions.py, move.py:
+each says what it does with a service, and what it finds.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+
+import report
+import world
+from world import say
+
+
+PARTS = ['keystone', 'horizon', 'ceilometer', 'stores', 'move']
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    wanted = sys.argv[1:] or PARTS
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        raise SystemExit(f'there is no part {", ".join(unknown)}; the parts are {", ".join(PARTS)}')
+    try:
+        for name in wanted:
+            began = time.monotonic()
+            say(f'== {name}')
+            found = __import__(name).part()
+            with open(os.path.join(world.OUT, name + '.json'), 'w') as f:
+                json.dump(found, f, indent=1)
+            say(f'== {name}: {time.monotonic() - began:.0f} s')
+    finally:
+        shutil.copytree(world.LOGS, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)
+    if not world.QUICK and wanted == PARTS:
+        report.write(PARTS)
+
+
+if __name__ == '__main__':
+    main()
