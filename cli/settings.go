@@ -66,6 +66,7 @@ func (d *daemon) place(controllers []string) (openstack.Place, error) {
 		at.Master = c.SentinelMasters[0]
 	}
 	if classes, err := c.RedisClassOf(); err == nil {
+		at.Classes = classes[:]
 		at.Sessions, at.Tokens, at.Groups = firstOf(classes[:], "session"), firstOf(classes[:], "token"), firstOf(classes[:], "coordination")
 	}
 	if len(controllers) > 0 {

@@ -15,6 +15,7 @@ type Place struct {
 	Tokens    int      // of class token
 	Groups    int      // of class coordination
 	Master    string   // a name that the group answers to as Sentinel
+	Classes   []string // of each Redis database, empty if they are not known
 }
 
 // Services are those that Settings knows.
