@@ -79,37 +79,56 @@ func (r *Replica) name(id uint64) string {
 
 // elected takes notice of a new leader.
 func (r *Replica) elected() {
-	took := int64(0)
-	if r.heard != 0 {
-		took = r.mono - r.heard
-	}
-	if n := len(r.elections); n == elections {
-		r.elections = append(r.elections[:0], r.elections[1:]...)
-	}
-	cause := r.cause
-	if r.leader != r.id {
-		cause = ""
-	}
-	r.elections = append(r.elections, Election{At: r.wall, Term: r.term, Leader: r.leader, Cause: cause, Took: took})
+	r.remember()
 	if r.leader != r.id { // its first heartbeat is still to come
 		r.heard = r.mono
 		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(r.leader))
 	}
 	if r.leader == r.id {
 		for i := range r.peers {
-			r.out = append(r.out, Message{Kind: Elected, To: r.peers[i].id, Term: r.term, Text: cause})
+			r.out = append(r.out, Message{Kind: Elected, To: r.peers[i].id, Term: r.term, Text: r.cause})
 		}
+		r.explain(r.term, r.id, r.cause)
 	}
 	r.cause = ""
 }
 
-// why completes what is known of an election by what the leader says of it.
-func (r *Replica) why(m *Message) {
+// remember puts the present leader to the elections, unless it is one that was lost sight of and found again.
+func (r *Replica) remember() {
+	last := len(r.elections) - 1
+	if last >= 0 && r.elections[last].Term == r.term {
+		return
+	}
+	if last+1 == elections {
+		r.elections = append(r.elections[:0], r.elections[1:]...)
+	}
+	e := Election{At: r.wall, Term: r.term, Leader: r.leader}
+	if r.heard != 0 {
+		e.Took = r.mono - r.heard
+	}
+	r.elections = append(r.elections, e)
+	r.explain(r.because.term, r.because.leader, r.because.cause)
+}
+
+// because is why a leader was elected, as it says itself: that may come before anything else of it.
+type because struct {
+	term, leader uint64
+	cause        string
+}
+
+// explain completes what is known of an election, once.
+func (r *Replica) explain(term, leader uint64, cause string) {
 	for i := range r.elections {
-		if e := &r.elections[i]; e.Term == m.Term && e.Leader == m.From {
-			e.Cause = m.Text
+		if e := &r.elections[i]; e.Term == term && e.Leader == leader && e.Cause == "" && cause != "" {
+			e.Cause = cause
+			if r.causes == nil {
+				r.causes = map[string]uint64{}
+			}
+			r.causes[cause]++
+			return
 		}
 	}
+	r.because = because{term, leader, cause}
 }
 
 // Died tells that the process of a member has ended for certain, in the life that had that nonce: whoever waited for it saw it end. What it was
@@ -157,6 +176,14 @@ func (r *Replica) Drain(now Instant) {
 // Drained says whether the others will not notice when this member stops: it does not lead, and nobody waits for what it appends.
 func (r *Replica) Drained() bool {
 	return r.draining && !r.leading() && (r.leader != 0 || r.alone()) || r.draining && len(r.log.group.GetVoters()) <= 1
+}
+
+// Heir says whether somebody else leads already, or could take over now.
+func (r *Replica) Heir() bool {
+	if r.leading() {
+		return r.hand.sent != 0 || r.successor() != nil
+	}
+	return r.leader != 0
 }
 
 // handOver begins to give the leadership away, if there is somebody to take it: from here to the end of the term there are no grants and no authority.

@@ -24,6 +24,21 @@ func (t *tail) last() uint64 { return t.base + uint64(len(t.entries)-t.head) }
 // live are the entries that are here.
 func (t *tail) live() []*pb.Entry { return t.entries[t.head:] }
 
+// behind are those with a higher index.
+func (t *tail) behind(index uint64) []*pb.Entry {
+	return t.entries[uint64(t.head)+max(index, t.base)-t.base:]
+}
+
+// cut forgets the entries behind index, which must be here.
+func (t *tail) cut(index uint64) {
+	keep := t.head + int(index-t.base)
+	for _, e := range t.entries[keep:] {
+		t.bytes -= len(e.Data)
+	}
+	clear(t.entries[keep:])
+	t.entries = t.entries[:keep]
+}
+
 // at returns the entry with that index, which must be here.
 func (t *tail) at(index uint64) *pb.Entry { return t.entries[uint64(t.head)+index-t.base-1] }
 

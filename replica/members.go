@@ -136,6 +136,9 @@ func changed(members []Member, e *pb.Entry) ([]Member, *pb.ConfChange) {
 // Members returns who is in the group as of what is committed, which must not be changed, and a number that is another one after every change.
 func (r *Replica) Members() (members []Member, version uint64) { return r.members, r.changes.version }
 
+// Removed says that the leader has told this member that it is none any more. Its id does not come back.
+func (r *Replica) Removed() bool { return r.removed }
+
 // changes is what the leader is to change, and what it must wait for. Changes of the voters are apart by at least 2E, since authority counts on
 // majorities that meet.
 type changes struct {
@@ -295,6 +298,9 @@ func (r *Replica) change(e *pb.Entry) {
 	was := r.alone()
 	before := r.log.group
 	members, cc := changed(r.members, e)
+	if r.leading() && cc.GetType() == pb.ConfChangeRemoveNode && r.peer(cc.GetNodeId()) != nil {
+		r.out = append(r.out, Message{Kind: Removed, To: cc.GetNodeId(), Term: r.term}) // raft tells it nothing any more
+	}
 	r.log.group = r.raft.ApplyConfChange(cc)
 	r.enroll(members)
 	if !slices.Equal(before.GetVoters(), r.log.group.GetVoters()) {

@@ -25,6 +25,7 @@ const (
 	Forward                 // Entry is to be proposed by the leader, which gives it the stamp
 	Propose                 // Change is to be proposed by the leader
 	Here                    // the sender runs. It is for whoever drives: a replica passes it over
+	Removed                 // the group has agreed, before or in Term, that the receiver is no member any more
 )
 
 // Message is what one member tells another. Which fields count depends on its Kind; the others are zero.
@@ -236,7 +237,7 @@ func local(t pb.MessageType) bool {
 	return false
 }
 
-var kindNames = [...]string{"?", "raft", "ack", "grant", "recall", "release", "visible", "elected", "forward", "propose", "here"}
+var kindNames = [...]string{"?", "raft", "ack", "grant", "recall", "release", "visible", "elected", "forward", "propose", "here", "removed"}
 
 // String is for traces.
 func (m *Message) String() string {

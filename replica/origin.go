@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"holdfast/keyspace"
 )
 
@@ -61,6 +63,11 @@ func (r *Replica) Withdraw(b *Batch) bool {
 		}
 	}
 	return false
+}
+
+// WithdrawAll takes back the batches that were never sent and that which wants back; any other may be carried out.
+func (r *Replica) WithdrawAll(which func(*Batch) bool) {
+	r.origin.waiting = slices.DeleteFunc(r.origin.waiting, func(b *Batch) bool { return !b.sent && which(b) })
 }
 
 // send brings a batch on its way, if there is a leader.

@@ -45,7 +45,7 @@ func (r *Replica) mark(entries []*pb.Entry, replaced bool) {
 	if replaced {
 		clear(p.slots)
 		p.all, p.stamp = 0, 0
-		entries = r.log.live()
+		entries = r.log.behind(r.applied)
 	}
 	for _, raw := range entries {
 		if raw.GetIndex() <= r.applied || len(raw.Data) == 0 || raw.GetType() != pb.EntryNormal {

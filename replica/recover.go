@@ -26,10 +26,10 @@ func New(cfg Config) *Replica {
 // Recover takes one entry of the log, in the order in which it was appended; commit is an index known to be committed by then (0 if
 // none is). What is committed is applied at once.
 func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
-	if e.GetIndex() <= r.log.base || e.GetTerm() < r.log.baseTerm { // the second: what a snapshot from elsewhere put an end to
+	if term, _ := r.log.Term(r.applied); e.GetIndex() <= r.applied || e.GetTerm() < term { // the second: what a snapshot from elsewhere put an end to
 		return nil
 	}
-	if e.GetIndex() <= r.applied || e.GetIndex() > r.log.last()+1 {
+	if e.GetIndex() > r.log.last()+1 {
 		return fmt.Errorf("entry %d does not follow entry %d", e.GetIndex(), r.log.last())
 	}
 	if !r.knows(e) {
@@ -41,7 +41,11 @@ func (r *Replica) Recover(e *pb.Entry, commit uint64) error {
 		r.applyNext()
 	}
 	r.members = r.settled
-	r.log.compact(r.applied)
+	if len(r.members) == 1 {
+		r.log.compact(r.applied)
+	} else {
+		r.log.compact(min(r.applied, r.log.keepWithin(r.cfg.Retain))) // somebody may be a little behind
+	}
 	return nil
 }
 
@@ -51,8 +55,8 @@ func (r *Replica) RecoverHard(h *pb.HardState) { r.log.hard = h }
 // RecoverBase takes the place where the log says that it begins anew, behind a snapshot: what stood behind that place before is void. The log may
 // repeat it. It returns false if the state does not contain the place.
 func (r *Replica) RecoverBase(b Base) bool {
-	if b.Index != r.begun && r.applied == r.log.base {
-		r.log.reset(r.log.base, r.log.baseTerm, nil)
+	if b.Index != r.begun {
+		r.log.cut(r.applied)
 	}
 	r.begun = b.Index
 	return b.Index <= r.applied
@@ -72,7 +76,7 @@ func (r *Replica) Start(now Instant) error {
 	rn, err := raft.NewRawNode(&raft.Config{
 		ID: r.id, ElectionTick: int(r.cfg.Promise / r.cfg.Tick), HeartbeatTick: int(r.cfg.Heartbeat / r.cfg.Tick), Storage: &r.log, Applied: r.commit,
 		AsyncStorageWrites: true, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, MaxInflightBytes: 32 << 20,
-		MaxUncommittedEntriesSize: maxUncommitted, MaxCommittedSizePerReady: 64 << 20,
+		MaxUncommittedEntriesSize: uint64(r.cfg.Unsettled), MaxCommittedSizePerReady: 64 << 20,
 		CheckQuorum: true, PreVote: true, DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: r.cfg.Logger,
 	})
 	if err != nil {
@@ -90,9 +94,6 @@ func (r *Replica) Start(now Instant) error {
 	r.mark(nil, true)
 	return nil
 }
-
-// maxUncommitted bounds the entries that wait for a majority, in bytes; behind that proposals are dropped and come again.
-const maxUncommitted = 256 << 20
 
 // alone says whether the group has no other member: then nothing can be observed that is appended and not applied.
 func (r *Replica) alone() bool {

@@ -32,6 +32,7 @@ type Config struct {
 	ClockBound int64  // how far a leader's wall clock may be from the group's time unless a majority agrees. 1 s if zero
 	Tick       int64  // how often Tick is called. 10 ms if zero
 	Heartbeat  int64  // 40 ms if zero
+	Unsettled  int    // bytes of entries that may wait for a majority; a single one may be larger. 256 MiB if zero
 	Retain     int    // bytes of the log that are kept in memory for members that are behind
 	Level      uint32 // Level, or another one in tests
 	Fault      Fault  // for tests of the simulator
@@ -46,6 +47,9 @@ func (c *Config) complete() {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if c.Unsettled == 0 {
+		c.Unsettled = 256 << 20
 	}
 	if c.Level == 0 {
 		c.Level = Level
@@ -124,6 +128,7 @@ type Replica struct {
 	members []Member
 	settled []Member
 	changes changes
+	removed bool   // the group said so: this member may not see it committed
 	peers   []peer // all members but this one
 
 	// Leases and elections.
@@ -135,6 +140,8 @@ type Replica struct {
 	electAt     int64 // own Mono: not to campaign before
 	cause       string
 	elections   []Election
+	causes      map[string]uint64 // how many elections there were for each, ever
+	because     because           // of one that is not among the elections yet
 	hand        hand
 	beats       moments
 	noop        uint64 // index of the first entry of the own leadership; 0 if it is not in the log yet
@@ -201,7 +208,7 @@ func (r *Replica) Step(m Message, now Instant) {
 	case Visible:
 		r.noticed, r.floor = max(r.noticed, m.Index), max(r.floor, m.Floor)
 	case Elected:
-		r.why(&m)
+		r.explain(m.Term, m.From, m.Text)
 	case Forward:
 		if r.leader == r.id {
 			r.propose(*m.Entry)
@@ -210,6 +217,8 @@ func (r *Replica) Step(m Message, now Instant) {
 		if r.leading() {
 			r.wish(*m.Change)
 		}
+	case Removed:
+		r.removed = r.removed || m.Term >= r.term
 	}
 }
 
@@ -351,7 +360,7 @@ func (r *Replica) soft(s *raft.SoftState) {
 // newestStamp is the newest stamp of the log.
 func (r *Replica) newestStamp() (stamp int64) {
 	stamp = r.state.Stamp()
-	for _, e := range r.log.live() {
+	for _, e := range r.log.behind(r.applied) {
 		if len(e.Data) > 0 && e.GetType() == pb.EntryNormal {
 			stamp = max(stamp, r.decode(e).Stamp)
 		}
