@@ -367,20 +367,31 @@ func (n *Node) refuseLate() {
 	}
 	clear(n.held[len(kept):])
 	n.held = kept
-	for i := 0; i < len(n.flying); i++ {
-		b := n.flying[i]
-		switch {
-		case b.answered || !late(b):
-		case n.replica.Withdraw(&b.Batch):
+	if !slices.ContainsFunc(n.flying, func(b *batch) bool { return !b.answered && late(b) }) {
+		return
+	}
+	n.replica.WithdrawAll(func(r *replica.Batch) bool {
+		b := r.Sink.(*batch)
+		if !b.answered && late(b) {
 			b.err = n.unavailable()
-			n.land(i)
-			i--
+		}
+		return b.err != nil
+	})
+	flying := n.flying[:0]
+	for _, b := range n.flying {
+		switch {
+		case b.err != nil: // it was withdrawn
+			n.flyingBytes -= uint64(len(b.Ops))
 			n.deliverLater(b)
-		default:
+			continue
+		case !b.answered && late(b):
 			b.answered = true
 			n.deliverLater(&batch{node: n, door: b.door, writers: slices.Clone(b.writers), err: engine.ErrUncertain})
 		}
+		flying = append(flying, b)
 	}
+	clear(n.flying[len(flying):])
+	n.flying = flying
 }
 
 // refuseReaders refuses those that have waited for longer than the budget, and forgets those that never came back. Caller does not hold mu.

@@ -36,6 +36,22 @@ func (n *Node) meet(id uint64) {
 	n.met[id] = n.clock.mono()
 }
 
+// majority says whether a majority of the voters was heard of late, this member counted. Caller holds mu.
+func (n *Node) majority() bool {
+	members, _ := n.replica.Members()
+	voters, here := 0, 0
+	for _, m := range members {
+		if m.Learner {
+			continue
+		}
+		voters++
+		if m.ID == n.record.id || n.meets(m.ID) {
+			here++
+		}
+	}
+	return here > voters/2
+}
+
 // meets says whether a member was heard of late. Caller holds mu.
 func (n *Node) meets(id uint64) bool {
 	at, ok := n.met[id]

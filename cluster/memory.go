@@ -49,18 +49,22 @@ func part(limit uint64) int64 {
 	return int64(min(max(limit/16, 4<<20), 64<<20))
 }
 
+// What a group costs besides, which stands against the overhead together: the log's end in memory, with what waits for a majority, and what waits for
+// each of two other members. A single write may be larger than any of them.
+
 // retain is how many bytes of the log are kept in memory for members that are behind.
-func retain(limit uint64) int {
-	if limit == 0 {
-		return 256 << 20
-	}
-	return int(max(limit/8, 16<<20))
-}
+func retain(limit uint64) int { return share(limit, 10, 4<<20, 256<<20) }
+
+// unsettled is how many bytes of entries may wait for a majority.
+func unsettled(limit uint64) int { return share(limit, 16, 4<<20, 256<<20) }
 
 // waitingBytes is how many bytes may wait for each other member.
-func waitingBytes(limit uint64) int {
+func waitingBytes(limit uint64) int { return share(limit, 32, 2<<20, 64<<20) }
+
+// share is one part in that many of limit, within bounds; without a limit it is the upper one.
+func share(limit uint64, part, least, most uint64) int {
 	if limit == 0 {
-		return 64 << 20
+		return int(most)
 	}
-	return int(min(max(limit/32, 8<<20), 64<<20))
+	return int(min(max(limit/part, least), most))
 }

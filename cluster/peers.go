@@ -59,6 +59,9 @@ func (h handler) Receive(from link.Identity, messages [][]byte) error {
 		n.replica.Step(decoded[i], now)
 	}
 	n.tooOld(n.replica.Beyond())
+	if n.replica.Removed() {
+		n.die(errRemoved)
+	}
 	n.work()
 	return nil
 }
@@ -172,6 +175,7 @@ func (n *Node) enrolled() {
 		return
 	}
 	n.version = version
+	n.link.Flush() // what was said to a member that is none any more: that it is none
 	n.link.SetPeers(peers(members))
 	maps.DeleteFunc(n.met, func(id uint64, _ int64) bool {
 		return !slices.ContainsFunc(members, func(m replica.Member) bool { return m.ID == id })

@@ -113,7 +113,7 @@ func (n *Node) recovering(id uint64, base replica.Base) {
 	c := &n.cfg
 	n.replica = replica.New(replica.Config{
 		ID: id, Nonce: n.life, State: n.state, Base: base, Leases: !c.ReadIndex, Promise: int64(c.Promise), Lease: int64(c.Lease), Drift: int64(c.Drift),
-		ClockBound: int64(c.ClockBound), Tick: int64(tick), Heartbeat: int64(c.Heartbeat), Retain: cmp.Or(c.retain, retain(c.Limit)), Level: c.level, Logger: raftLog{n.log},
+		ClockBound: int64(c.ClockBound), Tick: int64(tick), Heartbeat: int64(c.Heartbeat), Retain: cmp.Or(c.retain, retain(c.Limit)), Unsettled: unsettled(c.Limit), Level: c.level, Logger: raftLog{n.log},
 	})
 }
 

@@ -92,14 +92,13 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 	} else if s.Problem == "" && r.Leader == 0 {
 		s.Problem = n.waitsFor
 	}
-	s.Causes = map[string]uint64{}
+	s.Causes = r.Causes
 	for _, e := range r.Elections {
 		name := names[e.Leader]
 		if name == "" {
 			name = fmt.Sprintf("%x", e.Leader)
 		}
 		s.Elections = append(s.Elections, engine.Election{At: e.At, Term: e.Term, Leader: name, Cause: e.Cause, Took: e.Took})
-		s.Causes[e.Cause]++
 	}
 }
 

@@ -143,9 +143,14 @@ func (n *Node) move(self, o *standing) {
 // pollEvery is how often it is looked whether something has come about.
 const pollEvery = 3 * time.Millisecond
 
+// heirWithin is how long a member that is drained waits for somebody who could take over: one that has just been started, or has lost its leader, cannot
+// for a moment.
+const heirWithin = 350 * time.Millisecond
+
 // Drain gives the lease back and the leadership away, for good, and returns nil when the others do not notice any more when this member stops, and its
 // clients' writes are answered.
 func (n *Node) Drain(ctx context.Context) error {
+	heirless := time.Time{}
 	for {
 		n.mu.Lock()
 		if n.dead || n.restoring {
@@ -155,9 +160,17 @@ func (n *Node) Drain(ctx context.Context) error {
 		n.replica.Drain(n.now())
 		n.drive()
 		done := n.replica.Drained() && len(n.flying) == 0 && len(n.held) == 0
+		heir := n.replica.Heir() || !n.leads() && n.majority()
 		n.unlock()
-		if done {
+		switch {
+		case done:
 			return nil
+		case heir:
+			heirless = time.Time{}
+		case heirless.IsZero():
+			heirless = time.Now()
+		case time.Since(heirless) > heirWithin:
+			return errHeirless
 		}
 		select {
 		case <-ctx.Done():
@@ -168,6 +181,8 @@ func (n *Node) Drain(ctx context.Context) error {
 		}
 	}
 }
+
+var errHeirless = errors.New("no other member can take over now")
 
 // Remove takes the member of that name out of the group and returns nil when the group has agreed to it.
 func (n *Node) Remove(ctx context.Context, name string) error {
