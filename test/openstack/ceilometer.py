@@ -15,12 +15,12 @@ from world import CONTROLLERS, Holdfast, MariaDB, Process, directory, say, until
 
 AGENTS = 3
 PROJECTS = 30
-INTERVAL = 3.0  # seconds between two polls of an agent
+INTERVAL = 5.0  # seconds between two polls of an agent
 TWICE = 0.5 * INTERVAL  # two polls of one project within this are one too many
 NEVER = 2.5 * INTERVAL  # a project that nobody polled for so long was forgotten; the processor is shared
-CALM = 6 if world.QUICK else 30  # seconds of watching that nothing is wrong
-WATCH = 15 if world.QUICK else 30  # seconds of watching what a death did
-WATCH_AGENT = 60  # tooz takes an agent for dead after 30 s without its heartbeat
+CALM = 15 if world.QUICK else 40  # seconds of watching that nothing is wrong
+WATCH = 30 if world.QUICK else 60  # seconds of watching what a death did
+WATCH_AGENT = 90  # tooz takes an agent for dead after 30 s without its heartbeat
 
 PROBE = f'''import json, os, time
 from ceilometer import sample
@@ -141,7 +141,7 @@ region_name = RegionOne
 
 def disturb(agents, what, act, watch):
     """What an act did to the partition, by what was seen for CALM seconds before and some seconds after."""
-    time.sleep(CALM)
+    time.sleep(NEVER + CALM)  # what was done for this act may have left a trace
     began = time.time()
     before = agents.faults(began - CALM, began)
     act()
@@ -160,7 +160,7 @@ def part():
         keystone.bootstrap()
         with keystone.Keystone(keystone.NO_CACHE, controllers=CONTROLLERS[:1]):
             make_projects()
-            for url in URLS:
+            for url in world.chosen(URLS):
                 with Holdfast() as servers, Agents(url, servers) as agents:
                     say(f'{url}: shares', agents.shares())
                     for row in faults_of(servers, agents, url):

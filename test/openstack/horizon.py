@@ -216,7 +216,7 @@ def part():
     rows, made = [], False
     with MariaDB():
         keystone.bootstrap()
-        for servers, forms in [(Holdfast(), list(FORMS)), (Memcached(), ['PyMemcacheCache'])]:
+        for servers, forms in [(Holdfast(), world.chosen(FORMS)), (Memcached(), world.chosen(['PyMemcacheCache']))]:
             # Keystone asks all three, as it should, so that what dies for Horizon does not stop the log-ins.
             with servers, keystone.Keystone(keystone.FORMS['oslo_cache.memcache_pool'], servers, controllers=CONTROLLERS[:1]):
                 made = made or make_users()

@@ -1,7 +1,8 @@
-"""What a run looks at (see run). Each part writes what it found to out/PART.json; report.py makes docs/openstack-results.md of all.
+"""What a run looks at (see run): parts, of which PART:WORDS is what has these words in its name. Each part writes what it found to
+out/PART.json; report.py makes docs/openstack-results.md of all.
 
-Read first world.py, which has the servers that keep state, then one of keystone.py, horizon.py, ceilometer.py, sessions.py, move.py:
-each says what it does with a service, and what it finds.
+Read first world.py, which has the servers that keep state, then one of keystone.py, horizon.py, ceilometer.py, sessions.py, tokens.py,
+move.py: each says what it does with a service, and what it finds.
 """
 
 import json
@@ -16,22 +17,24 @@ import world
 from world import say
 
 
-PARTS = ['keystone', 'horizon', 'ceilometer', 'stores', 'move']
+PARTS = ['keystone', 'horizon', 'ceilometer', 'sessions', 'tokens', 'move']
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = sys.argv[1:] or PARTS
-    unknown = set(wanted) - set(PARTS)
+    unknown = {w.partition(':')[0] for w in wanted} - set(PARTS)
     if unknown:
         raise SystemExit(f'there is no part {", ".join(unknown)}; the parts are {", ".join(PARTS)}')
     try:
         for name in wanted:
+            name, _, world.ONLY = name.partition(':')
             began = time.monotonic()
             say(f'== {name}')
             found = __import__(name).part()
-            with open(os.path.join(world.OUT, name + '.json'), 'w') as f:
-                json.dump(found, f, indent=1)
+            if not world.ONLY:
+                with open(os.path.join(world.OUT, name + '.json'), 'w') as f:
+                    json.dump(found, f, indent=1)
             say(f'== {name}: {time.monotonic() - began:.0f} s')
     finally:
         shutil.copytree(world.LOGS, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)

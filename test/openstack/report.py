@@ -83,9 +83,7 @@ those from the act to the end of the last such fault, 0 if there was none.
           ' + '.join(map(str, r['shares']))] for r in rows))}'''
 
 
-def stores(found):
-    rows = found['sessions']
-    cells = lambda f: [f['tokens'], f['MiB of memory'], f['MiB on disk'] or '-'] if f else ['-'] * 3
+def sessions(rows):
     return f'''## Side by side: sessions
 
 Django's session store in one process, a session of 2 KiB: medians of a load and of a save (which is a load and a write). Then 300
@@ -94,14 +92,18 @@ many loads failed with an error (the page is a 500), how many are gone even then
 
 {table(['what keeps them', 'load, us', 'save, us', 'seen by other processes', 'users at the form, of 300', 'users with a 500', 'gone for good', 'log-ins work after, s'],
        *([r['title'], r['load'], r['save'], 'yes' if r['shared'] else '**no**', r['thrown out'], r['errors'], r['gone for good'],
-          'more than 15' if r['log-ins after'] is None else r['log-ins after']] for r in rows))}
-## Side by side: tokens
+          'more than 15' if r['log-ins after'] is None else r['log-ins after']] for r in rows))}'''
+
+
+def tokens(rows):
+    cells = lambda f: [f['tokens'], f['MiB of memory'], f['MiB on disk'] or '-']
+    return f'''## Side by side: tokens
 
 100,000 tokens of 2 KiB, as the drivers had them that store tokens. The hour of their life is a minute here. Tokens, and the resident memory
 and the files of one server: before, when they are written, and when they have been dead for a quarter of their life.
 
 {table(['what keeps them', 'before: MiB', 'written: tokens', 'MiB', 'on disk, MiB', 'dead: tokens', 'MiB', 'on disk, MiB'],
-       *([r['title'], r['at first']['MiB of memory'] if r['at first'] else '-', *cells(r['written']), *cells(r['expired'])] for r in found['tokens']))}'''
+       *([r['title'], r['at first']['MiB of memory'] if r['at first'] else '-', *cells(r['written']), *cells(r['expired'])] for r in rows))}'''
 
 
 def move(rows):

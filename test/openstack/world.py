@@ -28,6 +28,7 @@ STOP_SECONDS = 30
 with open('/etc/os-release') as f:
     RELEASE = 'zed' if 'bookworm' in f.read() else 'epoxy'  # OpenStack's, that this Debian has
 QUICK = bool(os.environ.get('QUICK'))
+ONLY = ''  # what the names of forms must have in them
 
 
 def few(n):
@@ -37,6 +38,10 @@ def few(n):
 
 def say(*words):
     print(time.strftime('%H:%M:%S'), *words, flush=True)
+
+
+def chosen(names):
+    return [n for n in names if ONLY in n]
 
 
 def until(condition, seconds, what):
