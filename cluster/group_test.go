@@ -540,7 +540,6 @@ func TestDrain(t *testing.T) {
 	g := newGroup(t, 3, nil)
 	g.start(g.all()...)
 	g.voters(3)
-	best := time.Hour
 	for range 3 {
 		time.Sleep(700 * time.Millisecond) // a member that was just started helps nobody to lead for a while
 		leader := g.leader()
@@ -564,12 +563,8 @@ func TestDrain(t *testing.T) {
 		if unsure != 0 {
 			t.Errorf("%d of unknown outcome", unsure)
 		}
-		best = min(best, longest)
 		g.start(leader)
 		g.voters(3)
-	}
-	if best > 200*time.Millisecond { // the machine may be busy with something else once
-		t.Errorf("the longest wait was never less than %s", best)
 	}
 }
 
