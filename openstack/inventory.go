@@ -26,6 +26,8 @@ const (
 	readKeys  = 32     // whose values one read copies
 	maxRead   = 256 << 10
 	endKeys   = 256 // that one write removes
+
+	clockSlack = 2 * time.Second // by which a member's estimate of the group's time may be behind
 )
 
 // Inventory reads a state in the services' terms. Now is the group's time.
@@ -243,9 +245,13 @@ func (v *Inventory) member(name string, deadline int64, timeout time.Duration) G
 	if deadline == 0 {
 		return m
 	}
-	if at := m.Expires.Add(-timeout); !at.After(v.Now) {
-		m.LastBeat = &at // otherwise the agents have a longer timeout than that
+	at := m.Expires.Add(-timeout)
+	if early := at.Sub(v.Now); early > clockSlack {
+		return m // the agents have a longer timeout than that
+	} else if early > 0 {
+		at = v.Now
 	}
+	m.LastBeat = &at
 	return m
 }
 

@@ -187,6 +187,8 @@ func TestGroupsAndLocks(t *testing.T) {
 	hash(0, "_tooz_group:central", "__created__", "agent-1", "agent-2")
 	hash(0, "_tooz_group:empty", "__created__")
 	hash(0, "my_group:of-somebody-else", "x")
+	hash(1, "_tooz_group:just-now", "__created__", "agent-3")
+	s.set(1, "_tooz_beats:agent-3", "Not dead!", 30_500) // this member's estimate of the time is behind
 	s.set(0, "_tooz_beats:agent-1", "Not dead!", 20_000)
 	s.set(0, "b'_tooz'_b'leader_of_central'_lock", token, 30_000)
 	s.set(op.Memcache, "_TOOZ_GROUP_old", read(t, "tooz-group"), 0)
@@ -196,7 +198,7 @@ func TestGroupsAndLocks(t *testing.T) {
 	s.set(op.Memcache, "__TOOZ_LOCK__TOOZ_GROUP_LEADER_old", "agent-2", 30_000)
 
 	all, next, err := v.Groups("", 30*time.Second)
-	if err != nil || next != "" || len(all) != 4 {
+	if err != nil || next != "" || len(all) != 5 {
 		t.Fatal(all, next, err)
 	}
 	got := map[string]openstack.CoordinationGroup{}
@@ -211,6 +213,9 @@ func TestGroupsAndLocks(t *testing.T) {
 	old := got["memcached/old"]
 	if len(old.Members) != 2 || old.Leader != "agent-2" || old.Members[1].LastBeat != nil || old.Members[1].Expires == nil {
 		t.Errorf("%+v", old)
+	}
+	if m := got["db1/just-now"].Members; len(m) != 1 || m[0].LastBeat == nil || !m[0].LastBeat.Equal(v.Now) {
+		t.Errorf("%+v", m)
 	}
 	if len(got["db0/empty"].Members) != 0 || len(got["memcached/nobody"].Members) != 0 {
 		t.Errorf("%+v", all)
