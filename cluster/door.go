@@ -99,7 +99,11 @@ func (d *Door) Read(r op.Read, s engine.Reader) bool {
 func (d *Door) admit(r op.Read, s engine.Reader) (present int64, may bool) {
 	n := d.node
 	mono, gap := n.clock.read(time.Now())
-	if n.restoring {
+	switch {
+	case !n.serving:
+		d.wait(r, s, service)
+		return 0, false
+	case n.restoring:
 		d.wait(r, s, anything)
 		return 0, false
 	}

@@ -39,7 +39,7 @@ func (n *Node) submit(b *batch) {
 	case n.dead:
 		b.err = engine.ErrUnavailable
 		n.finish(b)
-	case n.problem != nil || n.restoring:
+	case n.problem != nil || n.restoring || b.door != nil && !n.serving:
 		n.held = append(n.held, b)
 	default:
 		n.flying = append(n.flying, b)
@@ -345,8 +345,11 @@ func (refusal) Unwrap() error { return engine.ErrUnavailable }
 
 // unavailable is why nothing can be carried out now. Caller holds mu.
 func (n *Node) unavailable() error {
-	if n.problem != nil {
+	switch {
+	case n.problem != nil:
 		return refusal{n.problem}
+	case n.waitsFor != "" && (!n.serving || !n.restoring && n.replica.Leader() == 0):
+		return fmt.Errorf("%w; %s", engine.ErrUnavailable, n.waitsFor)
 	}
 	return engine.ErrUnavailable
 }

@@ -50,6 +50,7 @@ func (n *Node) gather() error {
 			}
 		default:
 			sure = 0
+			n.waitFor("this controller " + v.why)
 			if time.Since(told) > tellEvery {
 				n.log.Info("not in a group yet", slog.String("because", v.why))
 				told = time.Now()
@@ -184,10 +185,14 @@ func (n *Node) join(o *standing) error {
 	for _, m := range o.log.Members {
 		n.joining = append(n.joining, m.Addr)
 	}
+	slices.Sort(n.joining)
+	n.joining = slices.Compact(n.joining)
 	n.introduce()
 	n.link.SetPeers(peers(o.log.Members))
 	err := n.replica.Start(n.now())
+	n.lockReaders()
 	n.restoring = false // of nothing: it takes part in the log, and has no lease
+	n.unlockReaders()
 	n.mu.Unlock()
 	n.log.Info("asks to be let into the group", slog.String("of", o.name))
 	return err
@@ -203,8 +208,6 @@ func (n *Node) joinAgain() {
 		return
 	}
 	body := self.append(nil)
-	slices.Sort(n.joining)
-	n.joining = slices.Compact(n.joining)
 	for _, a := range n.joining {
 		if a == n.cfg.Addr || a == "" {
 			continue
@@ -215,6 +218,9 @@ func (n *Node) joinAgain() {
 			return
 		}
 		if refusal := new(link.Refusal); errors.As(err, &refusal) {
+			n.mu.Lock()
+			n.keptOut = fmt.Sprintf(": %s says: %s", refusal.By, refusal.Sentence)
+			n.mu.Unlock()
 			n.log.Info("is not let into the group yet", slog.String("by", refusal.By), slog.String("because", refusal.Sentence))
 		}
 	}

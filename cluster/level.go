@@ -33,6 +33,9 @@ func (e early) Done(*op.Result, error) { e.Writer.Done(new(op.Result), e.because
 func (n *Node) tooEarly(level uint32) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.replica == nil {
+		return engine.ErrVersion
+	}
 	var old []string
 	members, _ := n.replica.Members()
 	for _, m := range members {

@@ -118,6 +118,8 @@ type Node struct {
 	running sync.WaitGroup
 	closing sync.Once
 	failed  chan struct{} // closed when problem is for good
+	serves  chan struct{} // closed when serving is true
+	settled chan struct{} // closed when that is decided, for better or worse
 	over    atomic.Bool   // dead, for readers
 	usable  atomic.Uint32 // the level of ops that may be submitted; never falls
 
@@ -131,6 +133,7 @@ type Node struct {
 	mu          sync.Mutex
 	replica     *replica.Replica // nil before there is one; replaced under all Door.mu too
 	restoring   bool             // there is no state: the replica is left alone. Changed under all Door.mu too
+	serving     bool             // requests are taken: before, all are held. Changed under all Door.mu
 	solo        bool             // a group of one, which leads
 	record      record
 	condition   condition    // in which it was recovered
@@ -144,7 +147,8 @@ type Node struct {
 	endSending  func()              // ends the sending of a snapshot
 	wanting     []uint64            // members that want a snapshot
 	configuring bool                // settings are on their way
-	waitsFor    string              // why there is no leader, if that is known
+	waitsFor    string              // why this member does not serve, or has no leader, if that is known
+	keptOut     string              // why this member is not let into the group, for a sentence
 	wal         *wal.Log            // nil with durability Memory, and before there is one
 	doors       []*Door
 	flushing    *Door            // the one whose Flush holds mu
@@ -164,9 +168,9 @@ type Node struct {
 	fsyncAt     int64     // second of the newest of them, since the clock's base
 }
 
-// Start opens the data directory, recovers the state, and returns when requests can be taken: in a new group when a majority of its members is
-// there.
-func Start(cfg Config) (*Node, error) {
+// Open opens the data directory, recovers what is there, and returns. From then on Doors may be used: what they are asked is held, and then refused, until
+// this member has found its group and serves.
+func Open(cfg Config) (*Node, error) {
 	n, err := prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -175,8 +179,29 @@ func Start(cfg Config) (*Node, error) {
 		n.abandon()
 		return nil, err
 	}
+	n.running.Go(n.settle)
 	return n, nil
 }
+
+// Start is Open, and returns when requests can be taken: in a new group when a majority of its members is there.
+func Start(cfg Config) (*Node, error) {
+	n, err := Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	<-n.settled
+	n.mu.Lock()
+	serving, err := n.serving, n.problem
+	n.mu.Unlock()
+	if !serving {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Serving is closed when requests can be taken.
+func (n *Node) Serving() <-chan struct{} { return n.serves }
 
 func prepare(cfg Config) (*Node, error) {
 	if cfg.Dir == "" && cfg.Durability != Memory {
@@ -200,7 +225,7 @@ func prepare(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, used: newMarks(cfg.Limit), life: random(), restoring: true,
 		poked: make(chan struct{}, 1), syncing: make(chan struct{}, 1), tosend: make(chan struct{}, 1), snapNow: make(chan chan error),
-		stop: make(chan struct{}), failed: make(chan struct{}),
+		stop: make(chan struct{}), failed: make(chan struct{}), serves: make(chan struct{}), settled: make(chan struct{}),
 	}
 	n.started = n.wall().UnixNano()
 	n.waits.last = random() >> 1 // a question of an earlier life is never taken for one of this

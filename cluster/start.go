@@ -47,7 +47,7 @@ func random() uint64 {
 	}
 }
 
-// open recovers, finds the group or founds it, and gets ready.
+// open recovers, and begins to listen to the other members.
 func (n *Node) open() (err error) {
 	if n.budget, err = budget(n.cfg.Limit); err != nil {
 		return err
@@ -66,6 +66,13 @@ func (n *Node) open() (err error) {
 	n.running.Go(n.tickLoop)
 	n.running.Go(n.syncLoop)
 	n.running.Go(n.snapshotLoop)
+	return nil
+}
+
+// settle finds the group or founds it, and has this member serve.
+func (n *Node) settle() {
+	defer close(n.settled)
+	err := error(nil)
 	if n.condition == sound {
 		err = n.begin()
 	} else {
@@ -74,14 +81,33 @@ func (n *Node) open() (err error) {
 	if err == nil {
 		err = n.serve()
 	}
+	n.mu.Lock()
 	if err != nil {
-		n.halt()
-		return err
+		n.die(err)
 	}
+	if n.dead {
+		n.unlock()
+		return
+	}
+	n.lockReaders()
+	n.serving, n.waitsFor = true, ""
+	n.unlockReaders()
+	n.letGo()
+	n.publish(n.now())
+	n.drive()
+	n.unlock()
+	close(n.serves)
+	wake(n.waits.begun())
 	if n.link != nil {
 		n.running.Go(n.tendLoop)
 	}
-	return nil
+}
+
+// waitFor notes what this member waits for, for whoever asks.
+func (n *Node) waitFor(what string) {
+	n.mu.Lock()
+	n.waitsFor = what
+	n.mu.Unlock()
 }
 
 // mayBeAlone says what stands against a group of one.
@@ -103,7 +129,9 @@ func (n *Node) begin() error {
 	if err := n.replica.Start(n.now()); err != nil {
 		return err
 	}
+	n.lockReaders()
 	n.restoring = false
+	n.unlockReaders()
 	n.drive()
 	return nil
 }
@@ -374,6 +402,9 @@ func (n *Node) serve() error {
 	for {
 		n.mu.Lock()
 		ok, why, err := n.servable(time.Since(begin))
+		if why != "" {
+			n.waitsFor = why
+		}
 		n.unlock()
 		if err != nil {
 			return err
@@ -417,7 +448,7 @@ func (n *Node) servable(since time.Duration) (ok bool, why string, err error) {
 	known := n.replica.Status(n.now()).Incarnation != 0
 	switch need := len(n.cfg.Members)/2 + 1; {
 	case !self:
-		return false, "this controller is not let into the group yet", nil
+		return false, "this controller is not let into the group yet" + n.keptOut, nil
 	case !n.record.served && voters < need:
 		return false, fmt.Sprintf("of the %d members that the settings name a majority must be in the group, and only %d of them are", len(n.cfg.Members), voters), nil
 	case n.leads():

@@ -29,7 +29,10 @@ func (n *Node) Status() engine.Status {
 	if n.problem != nil {
 		s.Problem = n.problem.Error()
 	}
-	if s.Ready = !n.restoring; !s.Ready {
+	if s.Ready = n.serving && !n.restoring; !s.Ready {
+		if s.Members = max(1, len(n.cfg.Members)); s.Problem == "" {
+			s.Problem = n.waitsFor
+		}
 		return s
 	}
 	n.statusOfGroup(&s)

@@ -31,6 +31,9 @@ func (n *Node) tendLoop() {
 		}
 		n.mu.Lock()
 		leads, leader, dead := n.leads(), !n.restoring && n.replica.Leader() != 0, n.dead
+		if leader {
+			n.waitsFor = ""
+		}
 		n.mu.Unlock()
 		if leader {
 			alone = 0
@@ -69,7 +72,6 @@ func (n *Node) lead() {
 	n.mu.Lock()
 	defer n.unlock()
 	if n.leads() && !n.dead && n.problem == nil {
-		n.waitsFor = ""
 		n.configure()
 	}
 }
@@ -124,10 +126,11 @@ func (n *Node) lookAround() {
 		}
 		n.die(errors.New("the group begins anew, since most members may have forgotten what they acknowledged: start this controller again, it takes part then"))
 	default:
-		if n.waitsFor != v.why {
+		why := "this controller " + v.why
+		if n.waitsFor != why {
 			n.log.Warn("there is no leader", slog.String("because", v.why))
 		}
-		n.waitsFor = v.why
+		n.waitsFor = why
 	}
 }
 

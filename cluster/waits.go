@@ -24,6 +24,7 @@ const (
 const (
 	waiting uint32 = iota
 	passed         // its reader was woken and may read without being checked again
+	woken          // its reader was woken and is checked again
 	over           // its reader was refused, or reads something else now
 )
 
@@ -36,6 +37,7 @@ type waiter struct {
 	since  int64  // own clock's mono: when its first wait began
 	index  uint64 // what must be applied
 	asked  uint64 // the first question to the leader that was asked for it
+	again  bool   // it gets no pass: what it waits for says nothing of how new the state is
 	state  atomic.Uint32
 }
 
@@ -71,7 +73,8 @@ func (h *byIndex) Pop() any {
 // What a reader waits for, when it is not an index.
 const (
 	anything = 0
-	leader   = ^uint64(0) // the leader's word on which index is the newest
+	leader   = ^uint64(0)     // the leader's word on which index is the newest
+	service  = ^uint64(0) - 1 // that this member begins to serve
 )
 
 var readSeed = maphash.MakeSeed()
@@ -91,10 +94,11 @@ func (d *Door) pass(r op.Read, s engine.Reader) bool {
 	return w != nil && w.state.Load() == passed && w.read == d.hash(r)
 }
 
-// wait has s woken, with a pass for r, when index is applied; or when anything is, or behind the leader's word.
+// wait has s woken, with a pass for r, when index is applied; or when anything is, or behind the leader's word; while there is no state that may be
+// read, without a pass.
 func (d *Door) wait(r op.Read, s engine.Reader, index uint64) {
 	n := d.node
-	w := &waiter{door: d, reader: s, read: d.hash(r), since: n.clock.mono(), index: index}
+	w := &waiter{door: d, reader: s, read: d.hash(r), since: n.clock.mono(), index: index, again: n.restoring || !n.serving}
 	if old := d.waiters[s]; old != nil {
 		switch state := old.state.Load(); {
 		case state == waiting && old.read == w.read:
@@ -191,6 +195,25 @@ func (q *waits) take(applied uint64) (due []*waiter) {
 	return due
 }
 
+// begun returns those that waited for this member to serve.
+func (q *waits) begun() (due []*waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	kept := q.upTo[:0]
+	for _, w := range q.upTo {
+		if w.index == service {
+			due = append(due, w)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(q.upTo[len(kept):])
+	q.upTo = kept
+	heap.Init(&q.upTo)
+	q.left()
+	return due
+}
+
 // late takes out those that have waited for their budget, or all of them.
 func (q *waits) late(now int64, all bool) (late []*waiter) {
 	q.mu.Lock()
@@ -222,7 +245,11 @@ func (q *waits) left() {
 // wake gives ws their passes.
 func wake(ws []*waiter) {
 	for _, w := range ws {
-		if w.state.CompareAndSwap(waiting, passed) {
+		state := passed
+		if w.again {
+			state = woken
+		}
+		if w.state.CompareAndSwap(waiting, state) {
 			w.reader.Wake()
 		}
 	}
@@ -256,12 +283,15 @@ func (l *reads) may(mono, gap int64) bool {
 // publish tells the readers what the replica says of the lease. Caller holds mu. It must come before a message leaves by which others may hear that the
 // lease is given back.
 func (n *Node) publish(now replica.Instant) {
-	if n.solo && n.replica.ReadableUntil(now) == forever {
+	if n.reads.until.Load() == forever && n.replica.ReadableUntil(now) == forever {
 		return
 	}
 	now, mono, gap := n.clock.moment()
 	until := n.replica.ReadableUntil(now)
-	if n.solo = until == forever; n.solo {
+	if n.solo = until == forever; !n.serving {
+		return
+	}
+	if n.solo {
 		n.reads.until.Store(forever)
 		return
 	}
