@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,6 +33,9 @@ const (
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
 	adminDrain = 200 * time.Millisecond
+	// readyWithin is how long systemd is kept waiting for a controller that has recovered and waits for others to form its group: its start is not
+	// to fail because of them.
+	readyWithin = 10 * time.Second
 	// together is how far apart two signals may be that mean one: timeout(1), for example, sends two.
 	together = 300 * time.Millisecond
 )
@@ -56,7 +60,7 @@ func serve(c config.Config, out io.Writer) error {
 		}
 	case <-stop:
 		select {
-		case <-loaded: // it has given up waiting for other members
+		case <-loaded:
 		case <-time.After(handOver): // reading what is on disk changes nothing that must be finished
 		}
 		return nil
@@ -64,12 +68,7 @@ func serve(c config.Config, out io.Writer) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	d.greet(out)
-	notify(daemon.SdNotifyReady)
-	if !d.config.Alone() {
-		go appointCoroner(d.config, d.log, d.node.Load(), d.stop)
-	}
-	return d.wait()
+	return d.wait(out)
 }
 
 // process is the running daemon: what it has begun, close ends in reverse.
@@ -176,7 +175,7 @@ func (d *process) isStopping() bool {
 	}
 }
 
-// load recovers the state, and returns when this controller can begin to serve: a new member has found its group.
+// load recovers the state. Finding the group goes on behind it.
 func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
@@ -208,7 +207,7 @@ func (d *process) load() error {
 	for _, r := range rules {
 		cfg.Rules = append(cfg.Rules, op.Rule{Space: op.Memcache, Pattern: []byte(r.Pattern), Class: classOf(r.Class)})
 	}
-	node, err := cluster.Start(cfg)
+	node, err := cluster.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -276,15 +275,31 @@ func (d *process) open() error {
 	return err
 }
 
-// wait returns when a signal says so, or when the node cannot go on: then with its reason.
-func (d *process) wait() error {
+// wait says when this controller serves, and returns when a signal says so, or when the node cannot go on: then with its reason.
+func (d *process) wait(out io.Writer) error {
 	node := d.node.Load()
-	select {
-	case <-d.stop:
-		d.handOver()
-		return nil
-	case <-node.Failed():
-		return fmt.Errorf("stopped, no write can be carried out any more: %w", node.Err())
+	serving, late := node.Serving(), time.After(readyWithin)
+	ready := sync.OnceFunc(func() { notify(daemon.SdNotifyReady) })
+	for {
+		select {
+		case <-serving:
+			serving = nil
+			d.greet(out)
+			ready()
+			if !d.config.Alone() {
+				go appointCoroner(d.config, d.log, node, d.stop)
+			}
+		case <-late: // requests are answered, if only with a refusal, and it is not this controller that is at fault
+			ready()
+		case <-d.stop:
+			d.handOver()
+			return nil
+		case <-node.Failed():
+			if serving != nil {
+				return node.Err()
+			}
+			return fmt.Errorf("stopped, no write can be carried out any more: %w", node.Err())
+		}
 	}
 }
 
