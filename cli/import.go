@@ -91,7 +91,7 @@ func (i *importing) run(source string, out, progress io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	pass := 0
+	pass, problem := 0, ""
 	return transfer.Run(ctx, from, to, transfer.Options{
 		Only: kinds, Overwrite: i.overwrite, DryRun: i.dryRun, Follow: i.follow,
 		Progress: func(r *transfer.Report, last bool) {
@@ -101,6 +101,9 @@ func (i *importing) run(source string, out, progress io.Writer) error {
 			case i.follow == 0 || pass == 0:
 				writeImport(out, r, i.dryRun)
 				pass++
+			case r.Problem != problem: // said once, however often it is tried again
+				problem = r.Problem
+				fmt.Fprintf(out, "%s: %s\n", time.Now().Format(time.TimeOnly), or(problem, "it goes on"))
 			case r.Copied+r.Renewed > 0:
 				fmt.Fprintf(out, "%s: %d new, %d changed, %d as they were\n", time.Now().Format(time.TimeOnly), r.Copied, r.Renewed, r.Same)
 			}

@@ -29,7 +29,7 @@ type Options struct {
 	Overwrite bool             // replace keys that the target has already
 	DryRun    bool             // only look
 	// Follow, if it is not 0, goes on for ever: the whole source again at least every so long. What has changed there since is changed at the target
-	// too, as long as nobody else has changed it there.
+	// too, as long as nobody else has changed it there. Only a first pass that fails ends it.
 	Follow time.Duration
 	// Progress gets the report of the pass so far, every now and then, and once at its end with last set.
 	Progress func(r *Report, last bool)
@@ -43,6 +43,7 @@ type Report struct {
 	Same    int            // copied by an earlier pass and not changed since (Follow)
 	Skipped map[string]int // by reason
 	Kinds   map[string]int // of those copied
+	Problem string         // what ended the pass early; the next one may do better (Follow)
 }
 
 // Reasons returns those of the skipped keys, the most frequent first.
@@ -156,17 +157,18 @@ func Run(ctx context.Context, from, to *Address, o Options) error {
 	for _, k := range o.Only {
 		c.want[k] = true
 	}
-	for {
+	for first := true; ; {
 		began := time.Now()
 		err := c.pass(ctx, from, to)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case o.Follow == 0:
+		case o.Follow == 0, err != nil && first:
 			return err
 		case err != nil:
-			c.note(err.Error())
+			c.report.Problem = err.Error()
 		}
+		first = false
 		c.Progress(c.report, true)
 		select {
 		case <-ctx.Done():
@@ -175,9 +177,6 @@ func Run(ctx context.Context, from, to *Address, o Options) error {
 		}
 	}
 }
-
-// note puts what went wrong with a pass that will be repeated among the reasons.
-func (c *copier) note(problem string) { c.report.Skipped["this pass ended early: "+problem]++ }
 
 // pass copies everything once.
 func (c *copier) pass(ctx context.Context, from, to *Address) error {

@@ -314,6 +314,68 @@ func TestFollowMemcached(t *testing.T) {
 	}
 }
 
+// A source that goes away is asked again; one that was never there is an error.
+func TestFollowWithoutSource(t *testing.T) {
+	var source *exec.Cmd
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	to := startRedis(t)
+	begin := func() {
+		path, err := exec.LookPath("redis-server")
+		if err != nil {
+			t.Skip("redis-server is not installed: make packages installs it")
+		}
+		_, port, _ := net.SplitHostPort(addr)
+		source = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+		if err := source.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			if c, err := net.Dial("tcp", addr); err == nil {
+				c.Close()
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("redis-server does not listen")
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	problems, pass := 0, 0
+	o := Options{Only: everything, Follow: 10 * time.Millisecond, Progress: func(r *Report, last bool) {
+		if !last {
+			return
+		}
+		pass++
+		switch {
+		case pass == 1:
+			source.Process.Kill()
+			source.Wait()
+		case r.Problem != "":
+			if problems++; problems == 3 {
+				begin()
+				tell(t, addr, "set back 1")
+			}
+		case problems >= 3 && r.Copied == 1:
+			cancel()
+		}
+	}}
+	if err := Run(ctx, address(t, "redis://"+addr), address(t, "redis://"+to), o); err == nil || pass > 0 {
+		t.Fatal("a source that is not there is no error")
+	}
+	begin()
+	defer func() { source.Process.Kill(); source.Wait() }()
+	if err := Run(ctx, address(t, "redis://"+addr), address(t, "redis://"+to), o); err != nil || problems < 3 {
+		t.Fatal(err, problems)
+	}
+	want(t, "copied after it was back", tell(t, to, "get back"), "1")
+}
+
 func TestParseAddress(t *testing.T) {
 	for text, wanted := range map[string]Address{
 		"redis://h":                    {Scheme: "redis", Hosts: []string{"h:6379"}, Database: -1},
