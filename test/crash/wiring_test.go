@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -193,4 +194,48 @@ func TestSystemd(t *testing.T) {
 	hear("READY=1")
 	d.stop()
 	hear("STOPPING=1")
+}
+
+// A controller whose group cannot be formed yet is ready after a while for systemd, which would end it otherwise, and for nobody else.
+func TestSystemdBeforeTheGroup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	socket.SetDeadline(time.Now().Add(patience))
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := free.Addr().String()
+	free.Close()
+	cmd := command("--name=c1", "--data="+filepath.Join(dir, "data"), "--peer-listen="+own, "--members=c1="+own+",c2=127.0.0.1:2")
+	var said strings.Builder
+	cmd.Stderr = &said
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	for _, want := range []string{"READY=1", "STOPPING=1"} {
+		b := make([]byte, 200)
+		n, err := socket.Read(b)
+		if string(b[:n]) != want {
+			cmd.Process.Kill()
+			cmd.Wait()
+			t.Fatalf("systemd hears %q (%v), want %q\n%s", b[:n], err, want, &said)
+		}
+		if took := time.Since(begin); want == "READY=1" && took < 5*time.Second {
+			t.Errorf("ready after %s", took)
+		}
+		begin = time.Now()
+		cmd.Process.Signal(syscall.SIGTERM)
+	}
+	if err := cmd.Wait(); err != nil || time.Since(begin) > 3*time.Second {
+		t.Errorf("it ended with %v after %s", err, time.Since(begin))
+	}
 }
