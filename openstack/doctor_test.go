@@ -120,9 +120,10 @@ func TestRulesOfHorizon(t *testing.T) {
 func TestSettingsAreSound(t *testing.T) {
 	for _, service := range Services {
 		for _, protocol := range []string{Redis, Memcached} {
-			for i := range releases {
+			for i := range 2 * len(releases) {
 				at := group()
-				r := Release(i)
+				at.Password = i%2 == 0
+				r := Release(i / 2)
 				text, err := Settings(service, r, protocol, *at)
 				if err != nil {
 					continue
@@ -130,12 +131,32 @@ func TestSettingsAreSound(t *testing.T) {
 				file := map[bool]string{true: "local_settings.py", false: "x.conf"}[service == "horizon"]
 				for _, f := range Check([]File{{Name: file, Text: text}}, at) {
 					stated := strings.HasPrefix(f.Rule, "cache-redis") && r < dalmatian || f.Rule == "session-one" && r < zed ||
-						f.Rule == "coordination-memcached" || f.Rule == "placeholder"
+						f.Rule == "coordination-memcached" || f.Rule == "placeholder" ||
+						at.Password && (f.Rule == "coordination-one" && r < dalmatian || f.Rule == "coordination-plain")
 					if f.severity > Note && !stated {
 						t.Errorf("%s by %s of %s: %s at %d: %s", service, protocol, r, f.Rule, f.Line, f.Text)
 					}
 				}
 			}
+		}
+	}
+}
+
+// A group that asks for a password asks for it as Sentinel too.
+func TestSentinelPassword(t *testing.T) {
+	at := group()
+	at.Password = true
+	const url = "[coordination]\nbackend_url = redis://:pw@127.0.0.1?sentinel=k&sentinel_fallback=c2&sentinel_fallback=c3"
+	const caches = "DJANGO_REDIS_CONNECTION_FACTORY = 'django_redis.pool.SentinelConnectionFactory'\nCACHES = {'default': {'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://k/1',\n" +
+		"'OPTIONS': {'CLIENT_CLASS': 'django_redis.client.SentinelClient', 'SENTINELS': [('c1', 1), ('c2', 1), ('c3', 1)], 'SOCKET_TIMEOUT': 5, 'PASSWORD': 'x'"
+	for _, c := range []struct{ name, text, wanted string }{
+		{"x.conf", url, "coordination-sentinel-password:2"},
+		{"x.conf", url + "&sentinel_password=pw", ""},
+		{"l.py", caches + "}}}", "session-sentinel-password:3"},
+		{"l.py", caches + ", 'SENTINEL_KWARGS': {'password': 'x'}}}}", ""},
+	} {
+		if got := foundBy(Check([]File{{Name: c.name, Text: c.text}}, at)); got != c.wanted {
+			t.Errorf("%s\n  found %s\n  not   %s", c.text, got, c.wanted)
 		}
 	}
 }

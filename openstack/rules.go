@@ -255,6 +255,12 @@ var coordinationRules = []rule{
 				c.servers(o.position, "[coordination] backend_url", append([]string{u.host}, fallbacks...))
 			}
 		}},
+	{"coordination-sentinel-password", Error, "A Sentinel port of Holdfast is its Redis port, and asks for the password. tooz sends one to Sentinel since 6.3, and only if it is told.", "tooz: sentinel_password",
+		func(c *checkup) {
+			if u, o, ok := c.coordination(); ok && c.Password && u.query.Get("sentinel") != "" && u.query.Get("sentinel_password") == "" {
+				c.say(o.position, "[coordination] backend_url has no sentinel_password, and the group asks for one; add it (tooz 6.3 and later), or name one controller without sentinel=")
+			}
+		}},
 	{"coordination-memcached", Warning, "tooz takes one server there, and gives a lock back in two steps, between which another may take it.", "tooz: drivers/memcached.py",
 		func(c *checkup) {
 			if u, o, ok := c.coordination(); ok && u.scheme == "memcached" {

@@ -180,6 +180,13 @@ var horizonRules = []rule{
 				c.say(cache.position, "SentinelClient needs DJANGO_REDIS_CONNECTION_FACTORY = \"django_redis.pool.SentinelConnectionFactory\"; add it")
 			}
 		}},
+	{"session-sentinel-password", Error, "A Sentinel port of Holdfast is its Redis port, and asks for the password.", "django-redis: SENTINEL_KWARGS; redis-py: Sentinel",
+		func(c *checkup) {
+			kwargs, set := c.cacheOption("SENTINEL_KWARGS")
+			if _, ok := kwargs.get("password"); c.Password && c.sentinelClient() && !(set && ok) {
+				c.say(kwargs.position, "SENTINEL_KWARGS has no password, and the group asks for one; add \"password\" there beside PASSWORD")
+			}
+		}},
 	{"session-db", Error, "The database decides what may be evicted: a session that is, is a user logged out.", "Holdfast: redis-classes",
 		func(c *checkup) {
 			all, at := c.locations()

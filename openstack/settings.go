@@ -315,14 +315,14 @@ func (w *settingsWriter) ceilometer(protocol string) {
 	switch {
 	case protocol == Memcached:
 		w.line("# tooz takes one memcached server alone.\nbackend_url = memcached://%s?timeout=30", hostPort(w.Hosts[0], w.Memcached))
+	case w.sentinel() && w.Password && w.release < dalmatian:
+		w.line("# Holdfast asks for the password where it is asked as Sentinel too, and tooz before 6.3 (2024.2) sends none there: so one address alone.")
+		w.line("backend_url = %s", w.oneURL())
 	case w.sentinel():
 		w.line("# Each controller answers as Sentinel, with itself as the master.")
-		if w.Password {
-			w.line("# The password for Sentinel too (sentinel_password) is known to tooz since 6.0, of 2024.")
-		}
 		w.line("backend_url = %s", w.toozURL())
 	default:
-		w.line("backend_url = redis://%s%s?db=%d&timeout=30", w.credentials(), hostPort(w.Hosts[0], w.Redis), w.Groups)
+		w.line("backend_url = %s", w.oneURL())
 	}
 	w.line("# timeout: an agent that has not been heard for so many seconds has left; its share is polled by the others then.")
 	if w.release < queens {
@@ -330,12 +330,16 @@ func (w *settingsWriter) ceilometer(protocol string) {
 	}
 }
 
+func (w *settingsWriter) oneURL() string {
+	return fmt.Sprintf("redis://%s%s?db=%d&timeout=30", w.credentials(), hostPort(w.Hosts[0], w.Redis), w.Groups)
+}
+
 func (w *settingsWriter) toozURL() string {
 	url := fmt.Sprintf("redis://%s%s?sentinel=%s", w.credentials(), hostPort(w.Hosts[0], w.Redis), w.Master)
 	for _, s := range w.servers(w.Redis)[1:] {
 		url += "&sentinel_fallback=" + s
 	}
-	if w.Password && w.release >= caracal {
+	if w.Password {
 		url += "&sentinel_password=" + secret
 	}
 	return url + fmt.Sprintf("&db=%d&timeout=30", w.Groups)

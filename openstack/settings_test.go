@@ -36,6 +36,7 @@ func TestSettings(t *testing.T) {
 		{"ceilometer", "zed", "", threeControllers, "backend_url = redis://c1:6379?sentinel=mymaster&sentinel_fallback=c2:6379&sentinel_fallback=c3:6379&db=0&timeout=30", "check_watchers"},
 		{"ceilometer", "mitaka", "", one, "backend_url = redis://127.0.0.1:6379?db=0&timeout=30|heartbeat = 1.0|check_watchers = 10.0", ""},
 		{"ceilometer", "2025.1", "", secure, "redis://:REPLACE-WITH-PASSWORD@c1:6379?|&sentinel_password=REPLACE-WITH-PASSWORD", ""},
+		{"ceilometer", "zed", "", secure, "backend_url = redis://:REPLACE-WITH-PASSWORD@c1:6379?db=0&timeout=30|sends none there", "sentinel="},
 		{"ceilometer", "zed", "memcached", threeControllers, "backend_url = memcached://c1:11211?timeout=30", ""},
 		{"keystonemiddleware", "zed", "", threeControllers, "[keystone_authtoken]|memcached_servers = c1:11211,c2:11211,c3:11211|memcache_security_strategy = ENCRYPT", ""},
 	} {
