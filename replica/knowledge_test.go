@@ -54,6 +54,20 @@ func TestCausesOfElections(t *testing.T) {
 	}
 }
 
+// How long an election took is counted from the last sign of a leader, at the one that led before too.
+func TestTookAtTheOldLeader(t *testing.T) {
+	w := newWorld(t, 3)
+	w.allReadable()
+	w.run(5000)
+	old := w.leader()
+	w.r[old].Drain(w.now)
+	w.settle()
+	e := w.r[old].Status(w.now).Elections
+	if last := e[len(e)-1]; last.Leader == old || last.Took > 1e9 {
+		t.Errorf("%+v", last)
+	}
+}
+
 // Who is removed hears of it at once.
 func TestRemovedHearsOfIt(t *testing.T) {
 	w := newWorld(t, 3)

@@ -340,6 +340,9 @@ func (r *Replica) envelope(m *pb.Message, beat uint64) Message {
 
 func (r *Replica) soft(s *raft.SoftState) {
 	became := s.RaftState == raft.StateLeader && r.role != raft.StateLeader
+	if r.leading() && s.RaftState != raft.StateLeader {
+		r.heard = r.mono // the last sign of a leader was its own
+	}
 	r.role = s.RaftState
 	if became {
 		r.stamped(r.newestStamp())

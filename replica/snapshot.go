@@ -13,6 +13,13 @@ func (r *Replica) Base() Base {
 	return Base{Index: r.applied, Term: term, Members: r.settled}
 }
 
+// End is where the log ends, committed or not, and the members as of what is committed.
+func (r *Replica) End() Base {
+	last := r.log.last()
+	term, _ := r.log.Term(last)
+	return Base{Index: last, Term: term, Members: r.members}
+}
+
 // snapshotNow is what raft wants to know of a snapshot that would be taken now.
 func (r *Replica) snapshotNow() (*pb.SnapshotMetadata, bool) {
 	b := r.Base()
