@@ -71,15 +71,14 @@ func (n *Node) standing() standing {
 	if n.replica == nil || n.restoring {
 		return s
 	}
-	members, _ := n.replica.Members()
-	if len(members) == 0 { // it waits for a snapshot
+	end := n.replica.End()
+	if len(end.Members) == 0 { // it waits for a snapshot
 		return s
 	}
-	st := n.replica.Status(n.now())
-	if s.condition = sound; st.Leader != 0 {
+	if s.condition = sound; n.replica.Leader() != 0 {
 		s.condition = active
 	}
-	s.log = replica.Base{Index: st.Last, Term: n.end.Term, Members: members}
+	s.log = end
 	return s
 }
 

@@ -51,7 +51,7 @@ func (h handler) Receive(from link.Identity, messages [][]byte) error {
 	n.mu.Lock()
 	defer n.unlock()
 	n.meet(from.ID)
-	if n.dead || n.replica == nil || n.restoring && n.joining == nil {
+	if n.dead || n.replica == nil || n.restoring {
 		return nil
 	}
 	now := n.now() // behind the receipt of all of them, and before anything that comes of them

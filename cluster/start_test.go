@@ -1,12 +1,14 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"holdfast/cluster/link"
 	"holdfast/engine"
 	"holdfast/op"
 )
@@ -141,6 +143,52 @@ func TestNoPassForAState(t *testing.T) {
 	n.publish(n.now())
 	n.unlock()
 	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// What a running member says of its log in a census is of its log as it is now: whoever has most founds a group anew.
+func TestStandingIsOfNow(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.start(g.all()...)
+	g.voters(3)
+	g.crash(g.leader(), 0) // another term
+	w := newWorker(g.nodes[g.leader()])
+	for range 10 {
+		if a := w.write(set("a", "1")); a[0].err != nil {
+			t.Fatal(a[0].err)
+		}
+	}
+	for name, n := range g.nodes {
+		n.mu.Lock()
+		s, st := n.standing(), n.replica.Status(n.now())
+		n.mu.Unlock()
+		if s.log.Index != st.Last || s.log.Term != st.Term || len(s.log.Members) != 3 {
+			t.Errorf("%s says %+v; its log ends at %d in term %d", name, s.log, st.Last, st.Term)
+		}
+	}
+}
+
+// A member without room for two states begins anew when the one that it gets breaks off.
+func TestSnapshotBreaksOffInMemory(t *testing.T) {
+	g := newGroup(t, 3, func(c *Config) { c.Durability = Memory })
+	g.start(g.all()...)
+	g.voters(3)
+	n := g.nodes[g.another()]
+	n.mu.Lock()
+	base := n.replica.Base()
+	n.mu.Unlock()
+	base.Index += 1000
+	var b bytes.Buffer
+	out := snapshotWriter{to: &b}
+	if err := out.begin(base); err != nil {
+		t.Fatal(err)
+	}
+	if err := (handler{n}).Stream(link.Identity{ID: 1, Name: "c9"}, &b); err == nil {
+		t.Fatal("half a snapshot was taken")
+	}
+	<-n.Failed()
+	if err := n.Err(); !strings.Contains(err.Error(), "broke off") {
 		t.Error(err)
 	}
 }

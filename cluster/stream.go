@@ -147,14 +147,28 @@ func (n *Node) newer(base replica.Base) bool {
 	return !n.dead && n.replica != nil && n.replica.Newer(base)
 }
 
-// takeInMemory reads a snapshot into a state beside the present one.
+// takeInMemory lets go of the present state, for which there is no room beside the new one, and reads a snapshot. If that breaks off, nothing is left; a member
+// that had nothing before waits for another snapshot, any other must begin anew.
 func (n *Node) takeInMemory(in *snapshotReader, base replica.Base, from uint64) error {
+	n.mu.Lock()
+	nothing := n.replica.Applied() == 0
+	n.mu.Unlock()
+	if !nothing {
+		n.drop()
+	}
 	s := newState(&n.cfg)
 	if err := in.blocks(loader(s)); err != nil {
 		s.Release()
+		if !nothing {
+			n.mu.Lock()
+			n.die(fmt.Errorf("the snapshot that was to take the place of what is in memory broke off: start this controller again, it joins its group with nothing (%w)", err))
+			n.unlock()
+		}
 		return err
 	}
-	n.drop()
+	if nothing {
+		n.drop()
+	}
 	return n.restore(base, s, from)
 }
 
