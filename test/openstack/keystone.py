@@ -34,11 +34,11 @@ backend = dogpile.cache.pymemcache
 memcache_servers = {memcached}
 expiration_time = 600''',
 }
-# With a retry, which oslo.cache leaves out by default: the first failure takes the server out, the repetition asks another.
+# With a retry, which oslo.cache leaves out by default. Three attempts: the second may be spent on taking the dead server out.
 FORMS['dogpile.cache.pymemcache, retrying'] = FORMS['dogpile.cache.pymemcache'] + '''
 enable_retry_client = true
 retry_attempts = 3
-hashclient_retry_attempts = 0'''
+hashclient_retry_attempts = 1'''
 
 
 def configuration(ip, cache):

@@ -37,7 +37,8 @@ def main():
                     json.dump(found, f, indent=1)
             say(f'== {name}: {time.monotonic() - began:.0f} s')
     finally:
-        shutil.copytree(world.LOGS, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)
+        for logs in [world.LOGS, '/var/log/keystone']:
+            shutil.copytree(logs, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)
     if not world.QUICK and wanted == PARTS:
         report.write(PARTS)
 

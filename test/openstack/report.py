@@ -75,11 +75,11 @@ member unless the form names all.
 def ceilometer(rows):
     return f'''## Ceilometer: who polls what
 
-Three agents share the projects of Keystone. Polled twice: again within half an interval. Never: not for two and a half intervals. Seconds are
+Three agents share 60 resources, which each should poll every 2 s. Polled twice: again within half an interval. Never: not for two and a half intervals. Seconds are
 those from the act to the end of the last such fault, 0 if there was none.
 
-{table(['[coordination]', 'what happened', 'faults before', 'complete again after, s', 'projects concerned', 'twice', 'never', 'longest gap, s', 'complete at the end', 'projects of each agent'],
-       *([r['url'], r['what'], r['wrong before'], r['seconds'], r['projects'], r['twice'], r['never'], r['longest gap'] or '-', 'yes' if r['complete'] else '**no**',
+{table(['[coordination]', 'what happened', 'faults before', 'complete again after, s', 'resources concerned', 'twice', 'never', 'longest gap, s', 'complete at the end', 'resources of each agent'],
+       *([r['url'], r['what'], r['wrong before'], r['seconds'], r['resources'], r['twice'], r['never'], r['longest gap'] or '-', 'yes' if r['complete'] else '**no**',
           ' + '.join(map(str, r['shares']))] for r in rows))}'''
 
 
