@@ -95,7 +95,10 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 	} else if s.Problem == "" && r.Leader == 0 {
 		s.Problem = n.waitsFor
 	}
-	s.Causes = r.Causes
+	s.Causes = map[string]uint64{}
+	for _, c := range r.Causes {
+		s.Causes[c.Text] = c.Elections
+	}
 	for _, e := range r.Elections {
 		name := names[e.Leader]
 		if name == "" {

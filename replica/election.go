@@ -116,15 +116,28 @@ type because struct {
 	cause        string
 }
 
+// Cause is how many elections there were for one reason.
+type Cause struct {
+	Text      string
+	Elections uint64
+}
+
+func (r *Replica) count(cause string) {
+	for i := range r.causes {
+		if r.causes[i].Text == cause {
+			r.causes[i].Elections++
+			return
+		}
+	}
+	r.causes = append(r.causes, Cause{cause, 1})
+}
+
 // explain completes what is known of an election, once.
 func (r *Replica) explain(term, leader uint64, cause string) {
 	for i := range r.elections {
 		if e := &r.elections[i]; e.Term == term && e.Leader == leader && e.Cause == "" && cause != "" {
 			e.Cause = cause
-			if r.causes == nil {
-				r.causes = map[string]uint64{}
-			}
-			r.causes[cause]++
+			r.count(cause)
 			return
 		}
 	}

@@ -140,8 +140,8 @@ type Replica struct {
 	electAt     int64 // own Mono: not to campaign before
 	cause       string
 	elections   []Election
-	causes      map[string]uint64 // how many elections there were for each, ever
-	because     because           // of one that is not among the elections yet
+	causes      []Cause // how many elections there were for each, ever
+	because     because // of one that is not among the elections yet
 	hand        hand
 	beats       moments
 	noop        uint64 // index of the first entry of the own leadership; 0 if it is not in the log yet

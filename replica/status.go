@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"maps"
 	"math"
 
 	"go.etcd.io/raft/v3"
@@ -31,11 +30,11 @@ type Status struct {
 	Term, Commit, Visible, Applied, Last uint64
 	Incarnation                          uint64 // 0 before the own Hello was applied: nothing is sent until then
 	Peers                                []PeerStatus
-	Elections                            []Election        // the last ones, oldest first
-	Causes                               map[string]uint64 // how many there were since New, by Cause, as far as it is known
-	Waiting                              int               // own batches that are not yet applied
-	LogBytes                             int               // of the tail in memory
-	Lease                                int64             // ns for which the own memory may answer reads; -1 for ever
+	Elections                            []Election // the last ones, oldest first
+	Causes                               []Cause    // how many there were since New, by Cause, as far as it is known
+	Waiting                              int        // own batches that are not yet applied
+	LogBytes                             int        // of the tail in memory
+	Lease                                int64      // ns for which the own memory may answer reads; -1 for ever
 	Level                                uint32
 	Draining                             bool
 }
@@ -45,7 +44,7 @@ func (r *Replica) Status(now Instant) Status {
 	r.at(now)
 	s := Status{
 		ID: r.id, Leader: r.leader, Role: r.role, Term: r.term, Commit: r.commit, Visible: r.visible(), Applied: r.applied, Last: r.log.last(),
-		Incarnation: r.origin.incarnation, Elections: append([]Election(nil), r.elections...), Causes: maps.Clone(r.causes), Waiting: len(r.origin.waiting), LogBytes: r.log.bytes,
+		Incarnation: r.origin.incarnation, Elections: append([]Election(nil), r.elections...), Causes: append([]Cause(nil), r.causes...), Waiting: len(r.origin.waiting), LogBytes: r.log.bytes,
 		Level: r.Level(), Draining: r.draining,
 	}
 	if m := find(r.members, r.id); m != nil {
