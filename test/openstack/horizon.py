@@ -25,8 +25,10 @@ ROUNDS_AFTER = 3  # pages that each user opens after the death
 # CACHES['default'], with {redis} and so on to be filled in, and what else the form needs. None: what holdfast config prints.
 PRINTED = 'as holdfast config prints it'
 PRINTED_MEMCACHED = PRINTED + ', --protocol memcached'
+PRINTED_RETRY = PRINTED + ', and a retry'
 FORMS = {
     PRINTED: None,
+    PRINTED_RETRY: None,
     'django-redis, redis://': ("{{'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://{redis}/1',"
                                " 'OPTIONS': {{'CLIENT_CLASS': 'django_redis.client.DefaultClient'}}}}", ''),
     'redis_cache, host:port:db': ("{{'BACKEND': 'redis_cache.cache.RedisCache', 'LOCATION': '{redis}:1'}}", ''),
@@ -36,6 +38,15 @@ FORMS = {
     'PyLibMCCache': ("{{'BACKEND': 'django.core.cache.backends.memcached.PyLibMCCache', 'LOCATION': {memcached}}}", ''),
 }
 
+# What was on its way when its member died is asked of the next one; without it the page finds no session.
+RETRY = '''
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError, TimeoutError
+from redis.retry import Retry
+CACHES['default']['OPTIONS']['CONNECTION_POOL_KWARGS'] = {
+    'retry': Retry(ExponentialBackoff(cap=0.5, base=0.02), 5), 'retry_on_error': [ConnectionError, TimeoutError]}
+'''
+
 
 class Horizon:
     """The dashboard on the first controller. A context."""
@@ -43,6 +54,7 @@ class Horizon:
     def __init__(self, form, servers):
         if form.startswith(PRINTED):
             chosen = world.printed('horizon', 0, *(['--protocol', 'memcached'] if form == PRINTED_MEMCACHED else []))
+            chosen += RETRY if form == PRINTED_RETRY else ''
         else:
             cache, more = FORMS[form]
             known = {'redis': servers.redis(0), 'memcached': servers.memcached()}
@@ -189,11 +201,11 @@ def deaths(servers, form):
         servers.mend()
         servers.lead(leader)
         yield title, lambda: servers.kill(victim)
-    if 'edis' in form:  # who has one address waits for its return
+    if 'redis' in form:  # who has one address waits for its return
         servers.mend()
         servers.lead(1)
         yield 'the one Horizon talks to, started again after 1 s', lambda: servers.kill_for_a_while(0, RESTART)
-    if form == PRINTED:
+    if form in (PRINTED, PRINTED_RETRY):
         servers.mend()
         servers.lead(0)
         yield 'the one Horizon talks to, which leads', lambda: servers.kill(0)

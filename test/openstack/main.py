@@ -39,8 +39,8 @@ def main():
     finally:
         for logs in [world.LOGS, '/var/log/keystone']:
             shutil.copytree(logs, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)
-    if not world.QUICK and wanted == PARTS:
-        report.write(PARTS)
+    if wanted == PARTS:
+        report.write(PARTS, world.OUT + '/openstack-results.md' if world.QUICK else '/srv/holdfast/docs/openstack-results.md')
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ import time
 
 import world
 
-FILE = '/srv/holdfast/docs/openstack-results.md'
 PACKAGES = ['keystone', 'openstack-dashboard', 'ceilometer-agent-central', 'python3-tooz', 'python3-oslo.cache', 'python3-dogpile.cache', 'python3-django',
             'python3-django-redis', 'python3-redis', 'python3-pymemcache', 'python3-memcache', 'python3-pylibmc', 'redis-server', 'memcached', 'mariadb-server',
             'chromium']
@@ -35,6 +34,31 @@ def machine():
     return (f'- Machine: {processors} processors, {memory} GiB, Linux {platform.release()}; load average at the end {os.getloadavg()[1]:.1f} over five minutes\n'
             f'- {debian}, whose OpenStack is {world.RELEASE.capitalize()}: {", ".join(asked.split(chr(10))[:-1])}\n- {holdfast}\n'
             '- Controller i is 127.0.0.i in a network of the run\'s own; a death is kill -9 of the process. All share the processors: times are above those of three machines.\n')
+
+
+def goals(found):
+    """What was aimed at, and whether it was met: rows of a table."""
+    ours = [r for r in found['keystone'] if r['on'].startswith('Holdfast')]
+    good = sum(r['life']['still good after revocation'] for r in ours if 'life' in r)
+    yield 'a revoked token is refused on all controllers at once', f'{good} validations passed', good == 0
+    for form in dict.fromkeys(r['form'] for r in ours):
+        rows = [r for r in ours if r['form'] == form]
+        bad = sum(n for r in rows for s, n in r['statuses'].items() if s not in (200, '200'))
+        longest = max(r['longest ms'] for r in rows)
+        yield f'Keystone, {form}: every validation is answered with 200 within 1 s, whoever dies', f'{bad} were not 200, longest {longest} ms', bad == 0 and longest <= 1000
+    for form in dict.fromkeys(r['form'] for r in found['horizon'] if r['on'].startswith('Holdfast')):
+        rows = [r for r in found['horizon'] if r['form'] == form and r['on'].startswith('Holdfast')]
+        lost = sum(max(r['logged in'] - r['still logged in'], r['logged out by it']) for r in rows)
+        bad = sum(n for r in rows for s, n in r['statuses'].items() if s not in (200, '200'))
+        yield f'Horizon, {form}: nobody is logged out and no page is an error, whoever dies', f'{lost} logged out, {bad} errors', lost == bad == 0
+    members = [r for r in found['ceilometer'] if 'agent' not in r['what']]
+    faults = sum(r['twice'] + r['never'] for r in members)
+    yield 'Ceilometer: nothing is polled twice or left out when a member dies', f'{faults} faults', faults == 0
+    slowest = max(r['seconds'] for r in found['ceilometer'] if 'agent' in r['what'])
+    whole = all(r['complete'] and not r['wrong before'] for r in found['ceilometer'])
+    yield 'Ceilometer: a partition without gap or overlap at all other times', f'complete again at most {slowest} s after an agent died', whole
+    lost = sum(r['seen before'] - 1 - r['logged in after'] for r in found['move'])
+    yield 'nobody is logged out by moving over', f'{lost} logged out', lost == 0
 
 
 def keystone(rows):
@@ -116,16 +140,18 @@ out; Horizon is stopped, its settings are changed to what `holdfast config horiz
        *([f"`{r['from'].split('://')[0]}://`", r['seen before'], r['logged in after'], r['logged in without the old servers'], '**yes**' if r['the logged-out one is back'] else 'no'] for r in rows))}'''
 
 
-def write(parts):
+def write(parts, to):
+    found = {}
+    for name in parts:
+        with open(os.path.join(world.OUT, name + '.json')) as f:
+            found[name] = json.load(f)
     text = f'''# OpenStack's own services on Holdfast
 
 Written by `make openstack` on {time.strftime('%Y-%m-%d')}; do not edit. The services are Debian's packages, unchanged, with the settings that are named.
 
 {machine()}
-'''
-    for name in parts:
-        with open(os.path.join(world.OUT, name + '.json')) as f:
-            text += globals()[name](json.load(f)) + '\n'
-    with open(FILE, 'w') as f:
+{table(['goal', 'measured', 'verdict'], *([goal, measured, 'met' if met else '**missed**'] for goal, measured, met in goals(found)))}
+''' + '\n'.join(globals()[name](found[name]) for name in parts)
+    with open(to, 'w') as f:
         f.write(text.rstrip() + '\n')
-    print('written:', FILE.removeprefix('/srv/holdfast/'))
+    print('written:', to.removeprefix('/srv/holdfast/'))
