@@ -55,7 +55,7 @@ func (r *Replica) notice() {
 	r.noticed = max(r.noticed, v)
 	r.floor = r.everybodys()
 	for i := range r.peers {
-		r.out = append(r.out, Message{Kind: Visible, To: r.peers[i].id, Term: r.term, Index: v, Floor: r.floor})
+		r.out = append(r.out, Message{Kind: Visible, To: r.peers[i].id, Term: r.term, Index: v, Floor: r.floor, Commit: min(r.Commit(), r.peers[i].match)})
 	}
 }
 

@@ -64,6 +64,12 @@ func (r *Replica) elect(now Instant) {
 	_ = r.raft.Campaign() // with PreVote; nothing comes of it while a change of the membership waits to be applied
 }
 
+// votedFor says whether this member has given its vote as m asked.
+func (r *Replica) votedFor(m *Message) bool {
+	s := r.raft.BasicStatus()
+	return s.HardState.GetVote() == m.From && s.HardState.GetTerm() == m.Raft.GetTerm()
+}
+
 // silent forgets the leader.
 func (r *Replica) silent(cause string) {
 	r.cause = cause

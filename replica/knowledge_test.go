@@ -157,3 +157,31 @@ func TestWithdrawAll(t *testing.T) {
 		t.Errorf("%d are left", len(got))
 	}
 }
+
+// A leader that hands over, and whoever has voted, leaves the candidate in peace until it has had the time to win.
+func TestCandidateIsLeftInPeace(t *testing.T) {
+	w := newWorld(t, 3)
+	w.allReadable()
+	w.run(1000)
+	old := w.leader()
+	votes, others := 0, 0
+	w.lose = func(m Message) bool {
+		if m.Kind != Raft {
+			return false
+		}
+		switch m.Raft.GetType() {
+		case pb.MsgVoteResp: // the disks are slow
+			votes++
+			return true
+		case pb.MsgPreVote:
+			others++
+		}
+		return false
+	}
+	w.r[old].Drain(w.now)
+	w.settle()
+	w.run(50)
+	if votes == 0 || others != 0 {
+		t.Errorf("%d votes, and in the 50 ms after them others asked %d times", votes, others)
+	}
+}

@@ -91,6 +91,7 @@ type peer struct {
 	ask     uint64 // the newest question answered with a grant
 	void    uint64
 	match   uint64 // what it has appended
+	streams bool   // raft sends it entries without waiting for answers
 	leaving int64  // when it was last wanted out of the roster for good
 	late    int    // questions in a row for which it had not kept up
 	level   int64  // since when it keeps up; 0 if it does not
@@ -416,7 +417,7 @@ func (r *Replica) progress() {
 
 func (r *Replica) noteProgress(id uint64, _ raft.ProgressType, pr tracker.Progress) {
 	if p := r.peer(id); p != nil {
-		p.match = pr.Match
+		p.match, p.streams = pr.Match, pr.State == tracker.StateReplicate
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	Grant                   // a lease: Term, Ask, Life, For (ns), Index (what must be applied first)
 	Recall                  // the leader of Term wants the lease back
 	Release                 // the leader of Term ends the promises that were made to it
-	Visible                 // Index may be applied, if it is committed; what every member has up to Floor need not be kept
+	Visible                 // Index may be applied, if it is committed, as what is before Commit is; what every member has up to Floor need not be kept
 	Elected                 // the sender leads Term, since Text
 	Forward                 // Entry is to be proposed by the leader, which gives it the stamp
 	Propose                 // Change is to be proposed by the leader
@@ -46,6 +46,7 @@ type Message struct {
 	Unfit    bool   // the sender cannot lead now
 	SumAt    uint64 // an index that the sender has applied
 	Sum      uint64 // of its state then
+	Commit   uint64 // what is committed of that which the receiver has
 
 	Raft   *pb.Message
 	Entry  *keyspace.Entry
@@ -62,13 +63,13 @@ var ErrMessage = errors.New("replica: bytes that are no message")
 
 // A message is kind(1) count(1) numbers(uvarint each) payload. A member of another version may know more numbers or fewer: those that are missing are
 // zero, those beyond are skipped; a kind that it does not know it ignores.
-func (m *Message) numbers() [16]uint64 {
+func (m *Message) numbers() [17]uint64 {
 	unfit := uint64(0)
 	if m.Unfit {
 		unfit = 1
 	}
 	return [...]uint64{
-		m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life, uint64(m.For), uint64(m.Wall), uint64(m.Fsync), uint64(m.Level), unfit, m.SumAt, m.Sum,
+		m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life, uint64(m.For), uint64(m.Wall), uint64(m.Fsync), uint64(m.Level), unfit, m.SumAt, m.Sum, m.Commit,
 	}
 }
 
@@ -100,7 +101,7 @@ func (m *Message) Append(b []byte) []byte {
 func DecodeMessage(b []byte) (m Message, err error) {
 	d := decoder{b: b}
 	m.Kind = Kind(d.byte())
-	var n [16]uint64
+	var n [17]uint64
 	for i := range int(d.byte()) {
 		if v := d.uvarint(); i < len(n) {
 			n[i] = v
@@ -108,7 +109,7 @@ func DecodeMessage(b []byte) (m Message, err error) {
 	}
 	m.From, m.To, m.Term, m.Index, m.Floor, m.Beat, m.Ask, m.Void, m.Life = n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8]
 	m.For, m.Wall, m.Fsync, m.Level = int64(n[9]), int64(n[10]), int64(n[11]), uint32(n[12])
-	m.Unfit, m.SumAt, m.Sum = n[13] != 0, n[14], n[15]
+	m.Unfit, m.SumAt, m.Sum, m.Commit = n[13] != 0, n[14], n[15], n[16]
 	if d.bad {
 		return m, ErrMessage
 	}

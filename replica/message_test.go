@@ -50,8 +50,8 @@ func TestMessagesAreReadAsWritten(t *testing.T) {
 
 // A member of the next version says more, and other things; one of the last version says less.
 func TestMessagesOfOtherVersions(t *testing.T) {
-	more := []byte{byte(Grant), 18}
-	for v := range byte(18) {
+	more := []byte{byte(Grant), 19}
+	for v := range byte(19) {
 		more = append(more, v)
 	}
 	if m, err := DecodeMessage(more); err != nil || m.To != 1 || m.Level != 12 || !m.Unfit {

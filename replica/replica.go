@@ -122,6 +122,8 @@ type Replica struct {
 	out      []Message
 	gated    []*pb.Message // with FaultChangeGated
 	scratch  []byte
+	prompted bool // an answer to a heartbeat came since the last Ready
+	unasked  int  // heartbeats that learn made up since then
 	visit    func(uint64, raft.ProgressType, tracker.Progress)
 
 	// Membership: as of what is committed, and as of what is applied.
@@ -207,6 +209,7 @@ func (r *Replica) Step(m Message, now Instant) {
 		r.released(&m)
 	case Visible:
 		r.noticed, r.floor = max(r.noticed, m.Index), max(r.floor, m.Floor)
+		r.learn(&m)
 	case Elected:
 		r.explain(m.Term, m.From, m.Text)
 	case Forward:
@@ -237,9 +240,31 @@ func (r *Replica) stepRaft(m *Message, now Instant) {
 		r.answered(p)
 	}
 	_ = r.raft.Step(m.Raft) // raft says what it drops; dropping is always allowed
-	if t == pb.MsgHeartbeat && m.Beat != 0 {
+	r.prompted = r.prompted || t == pb.MsgHeartbeatResp
+	switch {
+	case t == pb.MsgHeartbeat && m.Beat != 0:
 		r.heartbeat(m, now)
+	case t == pb.MsgVote && r.votedFor(m):
+		r.electAt = max(r.electAt, r.mono+retryFirst+r.turn(0)) // it has time to win
 	}
+}
+
+// learn takes the leader's word on what is committed, by a heartbeat such as raft would send: raft's own way, an append without entries to each
+// member whenever more is committed, would cost two more messages each for every round. See tells.
+func (r *Replica) learn(m *Message) {
+	if m.Commit <= r.commit || m.Term != r.term || m.From != r.leader || r.leading() {
+		return
+	}
+	t := pb.MsgHeartbeat
+	r.unasked++
+	_ = r.raft.Step(&pb.Message{Type: &t, From: new(m.From), To: new(r.id), Term: new(m.Term), Commit: new(m.Commit)})
+}
+
+// tells says whether an append tells its receiver nothing but what is committed: Visible does that. One that an answer to a heartbeat has prompted is a probe for
+// entries that were lost.
+func (r *Replica) tells(m *pb.Message) bool {
+	p := r.peer(m.GetTo())
+	return len(m.Entries) == 0 && !r.prompted && p != nil && p.streams
 }
 
 // keepScratch is the largest buffer for encoding that is kept, in bytes.
@@ -299,6 +324,9 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 	if rd.SoftState != nil {
 		r.soft(rd.SoftState)
 	}
+	if r.leading() {
+		r.progress()
+	}
 	beat, beaten := uint64(0), false
 	for _, m := range rd.Messages {
 		switch {
@@ -306,6 +334,9 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 			eff.Append = r.append(m)
 		case m.GetTo() == raft.LocalApplyThread:
 			r.committed(m)
+		case m.GetType() == pb.MsgApp && r.tells(m):
+		case m.GetType() == pb.MsgHeartbeatResp && r.unasked > 0 && len(m.Context) == 0:
+			r.unasked-- // the answer to what learn made up
 		case m.GetType() == pb.MsgSnap:
 			eff.Snapshots = append(eff.Snapshots, m.GetTo())
 		default:
@@ -315,6 +346,7 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 			eff.Messages = append(eff.Messages, r.envelope(m, beat))
 		}
 	}
+	r.prompted, r.unasked = false, 0
 	for _, s := range rd.ReadStates {
 		if len(s.RequestCtx) == 16 && r.applied <= r.visible() { // or a member that has just recovered may have applied what is not visible yet
 			eff.Indexes = append(eff.Indexes, ReadIndex{binary.LittleEndian.Uint64(s.RequestCtx[8:]), s.Index})
@@ -342,6 +374,7 @@ func (r *Replica) soft(s *raft.SoftState) {
 	became := s.RaftState == raft.StateLeader && r.role != raft.StateLeader
 	if r.leading() && s.RaftState != raft.StateLeader {
 		r.heard = r.mono // the last sign of a leader was its own
+		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(0)) // whoever took over is to be left in peace
 	}
 	r.role = s.RaftState
 	if became {
