@@ -373,8 +373,9 @@ func (r *Replica) envelope(m *pb.Message, beat uint64) Message {
 func (r *Replica) soft(s *raft.SoftState) {
 	became := s.RaftState == raft.StateLeader && r.role != raft.StateLeader
 	if r.leading() && s.RaftState != raft.StateLeader {
-		r.heard = r.mono // the last sign of a leader was its own
-		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(0)) // whoever took over is to be left in peace
+		// The last sign of a leader was its own, and whoever took over is to be left in peace.
+		r.heard = r.mono
+		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(0))
 	}
 	r.role = s.RaftState
 	if became {
