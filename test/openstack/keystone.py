@@ -34,10 +34,10 @@ backend = dogpile.cache.pymemcache
 memcache_servers = {memcached}
 expiration_time = 600''',
 }
-# With a retry, which oslo.cache leaves out by default. Three attempts: the second may be spent on taking the dead server out.
+# With a retry, which oslo.cache leaves out by default. Five: two or three are spent on a cut connection and on taking the dead server out.
 FORMS['dogpile.cache.pymemcache, retrying'] = FORMS['dogpile.cache.pymemcache'] + '''
 enable_retry_client = true
-retry_attempts = 3
+retry_attempts = 5
 hashclient_retry_attempts = 1'''
 
 
