@@ -29,6 +29,8 @@ import (
 const (
 	// handOver is how long giving leases and leadership away may take at the end; when it does not work, the others wait for them to run out.
 	handOver = 2 * time.Second
+	// loadEnds is how long a stop waits for the state that is being loaded.
+	loadEnds = 200 * time.Millisecond
 	// drain is how long clients may take to be answered after that.
 	drain = 1500 * time.Millisecond
 	// adminDrain is the same for the admin port, which goes last.
@@ -61,7 +63,7 @@ func serve(c config.Config, out io.Writer) error {
 	case <-stop:
 		select {
 		case <-loaded:
-		case <-time.After(handOver): // reading what is on disk changes nothing that must be finished
+		case <-time.After(loadEnds): // reading what is on disk changes nothing that must be finished
 		}
 		return nil
 	}
