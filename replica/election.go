@@ -91,9 +91,7 @@ func (r *Replica) elected() {
 		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(r.leader))
 	}
 	if r.leader == r.id {
-		for i := range r.peers {
-			r.out = append(r.out, Message{Kind: Elected, To: r.peers[i].id, Term: r.term, Text: r.cause})
-		}
+		r.tell(Message{Kind: Elected, Term: r.term, Text: r.cause})
 		r.explain(r.term, r.id, r.cause)
 	}
 	r.cause = ""
@@ -254,9 +252,7 @@ func (r *Replica) handOn() {
 	}
 	h.sent = r.mono
 	r.promise.release(r.term)
-	for i := range r.peers {
-		r.out = append(r.out, Message{Kind: Release, To: r.peers[i].id, Term: r.term})
-	}
+	r.tell(Message{Kind: Release, Term: r.term})
 	r.raft.TransferLeader(best.id)
 }
 

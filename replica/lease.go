@@ -116,7 +116,6 @@ const (
 	restMost   = 30e9
 	grantLeast = 10e6 // ns: a shorter lease is not worth a message
 	stuckAfter = 1e9  // ns: a leader that commits nothing for so long while entries wait hands over
-	heardLast  = 2e9  // ns: whoever was not heard for longer is missing
 	samples    = 16   // ticks for which the end of the log is remembered
 )
 
@@ -200,15 +199,22 @@ func (r *Replica) heartbeat(m *Message, now Instant) {
 	}
 	r.promise.make(m.Raft.GetTerm(), now.Mono+m.For)
 	r.electAt = now.Mono + max(m.For, r.cfg.Promise) + r.turn(m.From)
-	a := Message{
-		Kind: Ack, To: m.From, Term: m.Raft.GetTerm(), Beat: m.Beat, Void: r.lease.void, Life: r.cfg.Nonce,
-		Wall: now.Wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Unfit: r.unfit(),
-	}
-	a.SumAt, a.Sum = r.sums.newest()
+	a := r.answer(m.From, m.Raft.GetTerm())
+	a.Beat = m.Beat
 	if r.cfg.Leases && !r.draining {
 		a.Ask = r.lease.asks.next(now)
 	}
 	r.out = append(r.out, a)
+}
+
+// answer is what a leader is told of this member, whatever else it is told.
+func (r *Replica) answer(leader, term uint64) Message {
+	a := Message{
+		Kind: Ack, To: leader, Term: term, Void: r.lease.void, Life: r.cfg.Nonce,
+		Wall: r.wall, Level: r.cfg.Level, Index: r.applied, Fsync: r.Fsync, Unfit: r.unfit(),
+	}
+	a.SumAt, a.Sum = r.sums.newest()
+	return a
 }
 
 // unfit says whether this member cannot lead now: it is about to stop, or a promise to earlier leaders, or of an earlier life, is in its way.
@@ -291,7 +297,7 @@ func (r *Replica) giveBack() {
 	l := &r.lease
 	l.until, l.void = 0, l.asks.last
 	if r.leader != 0 && r.leader != r.id {
-		r.out = append(r.out, Message{Kind: Ack, To: r.leader, Term: r.term, Void: l.void, Life: r.cfg.Nonce, Level: r.cfg.Level, Index: r.applied, Wall: r.wall, Unfit: r.unfit()})
+		r.out = append(r.out, r.answer(r.leader, r.term))
 	}
 }
 
@@ -329,17 +335,13 @@ func (r *Replica) readableIndex() uint64 {
 func (r *Replica) ReadableUntil(now Instant) int64 {
 	r.at(now)
 	switch {
-	case r.alone() && r.leading():
-		if i := r.readableIndex(); i == 0 || r.applied < i {
-			return 0
-		}
+	case r.leading() && (r.readableIndex() == 0 || r.applied < r.noop):
+		return 0
+	case r.leading() && r.alone():
 		return math.MaxInt64
 	case !r.cfg.Leases || r.applied > r.visible():
 		return 0 // the second: a member that has just recovered may have applied what is not visible yet
 	case r.leading():
-		if i := r.readableIndex(); i == 0 || r.applied < i {
-			return 0
-		}
 		return r.authority()
 	case r.lease.term != r.term || r.leader == 0 || r.applied < r.lease.index:
 		return 0

@@ -20,7 +20,7 @@ const (
 	Grant                   // a lease: Term, Ask, Life, For (ns), Index (what must be applied first)
 	Recall                  // the leader of Term wants the lease back
 	Release                 // the leader of Term ends the promises that were made to it
-	Visible                 // Index may be applied, if it is committed, as what is before Commit is; what every member has up to Floor need not be kept
+	Visible                 // Index may be applied, if it is committed. Commit is, of what the receiver has; what every member has up to Floor need not be kept
 	Elected                 // the sender leads Term, since Text
 	Forward                 // Entry is to be proposed by the leader, which gives it the stamp
 	Propose                 // Change is to be proposed by the leader
@@ -46,7 +46,7 @@ type Message struct {
 	Unfit    bool   // the sender cannot lead now
 	SumAt    uint64 // an index that the sender has applied
 	Sum      uint64 // of its state then
-	Commit   uint64 // what is committed of that which the receiver has
+	Commit   uint64
 
 	Raft   *pb.Message
 	Entry  *keyspace.Entry

@@ -164,7 +164,6 @@ func (r *Replica) Tick(now Instant) {
 		r.elect(now)
 	}
 	if r.leading() {
-		r.progress()
 		r.watch(now)
 		r.steward()
 		r.handOn()
@@ -289,6 +288,9 @@ func (r *Replica) propose(e keyspace.Entry) {
 func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
 	r.at(now)
 	r.say(&eff) // first, since a release must come before the message that it makes way for
+	if r.leading() && !r.alone() {
+		r.progress()
+	}
 	if r.raft.HasReady() {
 		any = true
 		r.ready(&eff, now)
@@ -298,11 +300,18 @@ func (r *Replica) Ready(now Instant) (eff Effects, any bool) {
 		r.resend()
 	}
 	if r.leading() && !r.alone() {
-		r.progress() // an answer that changes nothing for raft may be what visible waits for
-		r.notice()
+		r.notice() // also when raft has nothing to do: an answer that changes nothing for it may be what visible waits for
 	}
 	r.say(&eff)
 	return eff, any || len(eff.Messages) > 0
+}
+
+// tell says something to every other member.
+func (r *Replica) tell(m Message) {
+	for i := range r.peers {
+		m.To = r.peers[i].id
+		r.out = append(r.out, m)
+	}
 }
 
 // say gives out what this member has to say besides raft.
@@ -323,9 +332,6 @@ func (r *Replica) ready(eff *Effects, now Instant) {
 	}
 	if rd.SoftState != nil {
 		r.soft(rd.SoftState)
-	}
-	if r.leading() {
-		r.progress()
 	}
 	beat, beaten := uint64(0), false
 	for _, m := range rd.Messages {
