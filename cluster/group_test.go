@@ -257,6 +257,17 @@ func (g *group) traffic(names ...string) (stop func() (acked, unsure int64, long
 	}
 }
 
+// sure ends traffic of which no outcome may be unknown.
+func (g *group) sure(stop func() (acked, unsure int64, longest time.Duration)) (acked int64) {
+	g.t.Helper()
+	acked, unsure, longest := stop()
+	g.t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
+	if unsure != 0 {
+		g.t.Errorf("%d of unknown outcome", unsure)
+	}
+	return acked
+}
+
 // sum checks what traffic has counted, at all members.
 func (g *group) sum(acked, unsure int64) {
 	g.t.Helper()
@@ -496,12 +507,7 @@ func TestFiveMembers(t *testing.T) {
 	time.Sleep(time.Second)
 	g.start(first, second)
 	g.voters(5)
-	acked, unsure, longest := stop()
-	t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
-	if unsure != 0 {
-		t.Errorf("%d of unknown outcome", unsure)
-	}
-	g.sum(acked, unsure)
+	g.sum(g.sure(stop), 0)
 	g.equal()
 }
 
@@ -527,12 +533,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	g.stop("c3")
 	g.voters(3)
-	acked, unsure, longest := stop()
-	t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
-	if unsure != 0 {
-		t.Errorf("%d of unknown outcome", unsure)
-	}
-	g.sum(acked, unsure)
+	g.sum(g.sure(stop), 0)
 	g.equal()
 }
 
@@ -558,11 +559,7 @@ func TestDrain(t *testing.T) {
 		cancel()
 		g.stop(leader)
 		time.Sleep(100 * time.Millisecond)
-		acked, unsure, longest := stop()
-		t.Logf("%d acknowledged, the longest wait was %s", acked, longest)
-		if unsure != 0 {
-			t.Errorf("%d of unknown outcome", unsure)
-		}
+		g.sure(stop)
 		g.start(leader)
 		g.voters(3)
 	}

@@ -116,16 +116,19 @@ func (r *run) chosen(name string) bool { return strings.Contains(name, r.only) }
 
 // comeBack starts a member that is down.
 func (r *run) comeBack(k *kind, m *group.Member) error {
-	return r.during(k, func() error {
-		if err := m.Start(); err != nil {
-			return err
-		}
-		if err := m.AwaitReady(patience); err != nil {
-			return err
-		}
-		r.rest(r.hold)
-		return nil
-	}, m)
+	return r.during(k, func() error { return r.start(m) }, m)
+}
+
+// start starts a member and looks on for a while when it is ready.
+func (r *run) start(m *group.Member) error {
+	if err := m.Start(); err != nil {
+		return err
+	}
+	if err := m.AwaitReady(patience); err != nil {
+		return err
+	}
+	r.rest(r.hold)
+	return nil
 }
 
 func kill(k *kind) func(*run, *group.Member) error {
@@ -145,14 +148,7 @@ func restart(k *kind) func(*run, *group.Member) error {
 	return func(r *run, m *group.Member) error {
 		return r.during(k, func() error {
 			r.kill(m)
-			if err := m.Start(); err != nil {
-				return err
-			}
-			if err := m.AwaitReady(patience); err != nil {
-				return err
-			}
-			r.rest(r.hold)
-			return nil
+			return r.start(m)
 		}, m)
 	}
 }
