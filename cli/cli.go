@@ -51,7 +51,7 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w; '%s --help' lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(p.serve(), p.status(), p.drain(), p.member(), p.cert(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
+	root.AddCommand(p.serve(), p.status(), p.ping(), p.drain(), p.member(), p.cert(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
 	ran, err := root.ExecuteC()
 	var code exit
 	switch {
