@@ -51,9 +51,11 @@ var rooms = []room{
 		"the world around a replica"},
 	{"resp", "", "", "clock random os net sync goroutines",
 		"Redis's wire format does not know what SET is"},
-	{"redis", "op engine resp", "github.com/yuin/gopher-lua", "clock os net",
+	{"users", "op", "", pure + " floats",
+		"who may do what is data; a dialect asks it"},
+	{"redis", "op engine resp users", "github.com/yuin/gopher-lua", "clock os net",
 		"a dialect translates, it decides nothing"},
-	{"memcache", "op engine", "", "clock os net goroutines",
+	{"memcache", "op engine users", "", "clock os net goroutines",
 		"a dialect translates, it decides nothing"},
 	{"server", "", "golang.org/x/sys", "",
 		"connections know no word of any protocol"},
@@ -69,7 +71,7 @@ var rooms = []room{
 		"copies keys between servers, as a client of both"},
 	{"cli", "config cli/cert cli/transfer openstack", "github.com/spf13/cobra", "random goroutines",
 		"the verbs for people are clients of a running daemon"},
-	{"cmd/holdfast", "op engine cluster cluster/link redis memcache server admin config cli", "github.com/coreos/go-systemd/v22 golang.org/x/sys", "",
+	{"cmd/holdfast", "op engine cluster cluster/link users redis memcache server admin config cli", "github.com/coreos/go-systemd/v22 golang.org/x/sys", "",
 		"wiring; no word about a key"},
 	{"bench/load", "", "golang.org/x/sys", "",
 		"the load generator"},
@@ -83,6 +85,8 @@ var rooms = []room{
 		"who is hurt when, and the report"},
 	{"test/demo", "test/group test/witness", "golang.org/x/sys", "",
 		"the same for people who look on"},
+	{"test/conformance", "test/group", "", "",
+		"the originals' own tests, fetched when it runs"},
 }
 
 // forbidden gives the packages behind a word of never. A trailing /... takes in what lies below.
