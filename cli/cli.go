@@ -36,22 +36,10 @@ type Program struct {
 
 // Run carries out a command line without the program's name, and returns the exit code. An error is a sentence on stderr.
 func (p Program) Run(args []string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "holdfast",
-		Short:         "Redis and memcached for OpenStack controllers, kept through a crash",
-		Args:          noArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root := p.Command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage{fmt.Errorf("%w; '%s --help' lists the flags", err, c.CommandPath())}
-	})
-	root.AddCommand(p.serve(), p.status(), p.ping(), p.drain(), p.member(), p.cert(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
 	ran, err := root.ExecuteC()
 	var code exit
 	switch {
@@ -68,6 +56,24 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 		return misspoken
 	}
 	return failed
+}
+
+// Command is the program with all its verbs, for Run and for what documents them.
+func (p Program) Command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "holdfast",
+		Short:         "Redis and memcached for OpenStack controllers, kept through a crash",
+		Args:          noArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage{fmt.Errorf("%w; '%s --help' lists the flags", err, c.CommandPath())}
+	})
+	root.AddCommand(p.serve(), p.status(), p.ping(), p.drain(), p.member(), p.cert(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
+	return root
 }
 
 // exit is the exit code of a verb that has said everything.
