@@ -2,6 +2,7 @@ package op
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"testing"
 )
@@ -49,6 +50,33 @@ func samples() []Op {
 		&Size{4},
 		&RandomKey{4, 1 << 63},
 		&Dump{[]Key{k("a")}},
+		&ListPush{k("l"), [][]byte{v, {}}, true, true},
+		&ListPop{[]Key{k("l"), k("m")}, 5, true},
+		&ListMove{k("l"), k("m"), true, true},
+		&ListSet{k("l"), -2, v},
+		&ListInsert{k("l"), []byte("p"), v, true},
+		&ListRemove{k("l"), -1, v},
+		&ListTrim{k("l"), 1, -2},
+		&SortedAdd{k("z"), []Scored{{MaxScore, v}}, SortedXX | SortedGT, true},
+		&SortedRemove{k("z"), [][]byte{v}},
+		&SortedCut{k("z"), Range{By: ByScore, Min: MinScore - 1, Max: MaxScore + 1, Skip: 1, Limit: -1}},
+		&SortedPop{[]Key{k("z")}, 3, true},
+		&SetPop{k("s"), 2, 1 << 63},
+		&SetMove{k("s"), k("t"), v},
+		&SetStore{k("d"), []Key{k("s"), k("t")}, Difference},
+		&Store{k("z"), Sorted, []Field{{v, AppendScore(nil, MinScore)}}, life, Cond{Kind: IfAbsent}},
+		&SetBit{k("b"), 1 << 31, true},
+		&ListRange{k("l"), 1, -1},
+		&ListFind{k("l"), v, -1, 2, 3},
+		&SortedScore{k("z"), [][]byte{v}},
+		&SortedRank{k("z"), v, true},
+		&SortedRange{k("z"), Range{By: ByLex, Reverse: true, From: Bound{v, Excluding}, To: Bound{[]byte{}, Highest}, Skip: 1, Limit: 2}, true},
+		&Combine{[]Key{k("s")}, Intersection, true, 7},
+		&Sample{k("h"), Hash, -3, 9, true},
+		&ScanIn{k("h"), Hash, 1 << 60, 10, []byte("*")},
+		&Describe{k("a")},
+		&BitCount{k("b"), 1, -1, true},
+		&BitFind{k("b"), 1, -1, true, true, true},
 	}
 }
 
@@ -83,10 +111,24 @@ func TestEveryOpSurvivesItsEncoding(t *testing.T) {
 
 // The numbers are in every log and snapshot: a change of one is a change of format.
 func TestKindsAreFixed(t *testing.T) {
-	for kind, want := range map[Kind]byte{KindSet: 1, KindDelete: 5, KindTx: 16, KindConfigure: 18, KindGet: 64, KindDump: 79} {
+	for kind, want := range map[Kind]byte{KindSet: 1, KindDelete: 5, KindTx: 16, KindConfigure: 18, KindListPush: 19, KindSetBit: 34, KindGet: 64, KindDump: 79, KindBitFind: 90} {
 		if byte(kind) != want {
 			t.Errorf("kind %d should be %d", kind, want)
 		}
+	}
+}
+
+func TestScoresAreInTheOrderOfTheirFloats(t *testing.T) {
+	last := Score(0)
+	for _, f := range []float64{math.Inf(-1), -math.MaxFloat64, -1.5, -1, -math.SmallestNonzeroFloat64, 0, math.SmallestNonzeroFloat64, 1, 1.5, math.MaxFloat64, math.Inf(1)} {
+		s := ScoreOf(math.Float64bits(f))
+		if s <= last || !s.Valid() || math.Float64frombits(s.Bits()) != f || ScoreIn(AppendScore(nil, s)) != s {
+			t.Errorf("%v has the score %x, behind %x", f, s, last)
+		}
+		last = s
+	}
+	if ScoreOf(math.Float64bits(math.Copysign(0, -1))) != ScoreOf(0) || ScoreOf(math.Float64bits(math.NaN())).Valid() {
+		t.Error("-0 is another score than 0, or NaN is one")
 	}
 }
 

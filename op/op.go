@@ -2,8 +2,8 @@
 //
 // A dialect turns what its client says into an op and a Result into what its client reads; keyspace
 // carries ops out. An op holds no connection, no clock and no function, so that it means the same on
-// every controller and in every replay. Read this file first, then writes.go, reads.go and result.go;
-// codec.go is how ops stand in the log.
+// every controller and in every replay. Read this file first, then writes.go, reads.go and result.go, and lists.go, sorted.go and
+// elements.go for what came with those types; codec.go is how ops stand in the log.
 //
 // The package may not touch a clock, randomness, the system, goroutines, floats or the order of a map.
 package op
@@ -107,8 +107,27 @@ const (
 	KindTx
 	KindEvict
 	KindConfigure
+	KindListPush
+	KindListPop
+	KindListMove
+	KindListSet
+	KindListInsert
+	KindListRemove
+	KindListTrim
+	KindSortedAdd
+	KindSortedRemove
+	KindSortedCut
+	KindSortedPop
+	KindSetPop
+	KindSetMove
+	KindSetStore
+	KindStore
+	KindSetBit
+)
 
-	KindGet Kind = iota + 64 - 18
+// The kinds of reads.
+const (
+	KindGet Kind = iota + 64
 	KindGetMany
 	KindExists
 	KindDeadline
@@ -124,6 +143,17 @@ const (
 	KindSize
 	KindRandomKey
 	KindDump
+	KindListRange
+	KindListFind
+	KindSortedScore
+	KindSortedRank
+	KindSortedRange
+	KindCombine
+	KindSample
+	KindScanIn
+	KindDescribe
+	KindBitCount
+	KindBitFind
 )
 
 // Op is a Write or a Read. The set of ops is sealed: only this package defines them.

@@ -22,9 +22,11 @@ const (
 	String Type = iota + 1
 	Hash
 	Members // a Redis set
+	List
+	Sorted // a Redis sorted set
 )
 
-// Length counts what a key of type Of holds: bytes of a string, fields of a hash, members of a set. Missing has Int 0.
+// Length counts what a key of type Of holds: bytes of a string, fields of a hash, members of a set, elements of a list. Missing has Int 0.
 type Length struct {
 	Key Key
 	Of  Type

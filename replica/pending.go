@@ -27,7 +27,7 @@ func (r *Replica) Pending(rd op.Read) (index uint64, stamp int64) {
 		return 0, 0
 	}
 	index = p.all
-	eachKey(rd, func(k op.Key) { index = max(index, p.slots[slot(k)]) })
+	op.EachKey(rd, func(k op.Key) { index = max(index, p.slots[slot(k)]) })
 	if index <= r.applied || r.cfg.Fault == FaultNoPending || r.cfg.Fault == FaultPendingToVisible && index <= min(r.commit, r.noticed) {
 		index = 0
 	}
@@ -66,83 +66,8 @@ func (p *pending) ops(index uint64, ops []byte) {
 		ops = rest
 		if tx, ok := o.(*op.Tx); ok {
 			p.ops(index, tx.Body) // the decoder's Tx is not needed behind this: a Tx holds no Tx
-		} else if !eachKey(o, func(k op.Key) { p.slots[slot(k)] = index }) {
+		} else if !op.EachKey(o, func(k op.Key) { p.slots[slot(k)] = index }) {
 			p.all = index
 		}
 	}
-}
-
-// eachKey calls f for every key that o names. It returns false if o may touch keys that it does not name.
-func eachKey(o op.Op, f func(op.Key)) bool {
-	each := func(ks []op.Key) {
-		for _, k := range ks {
-			f(k)
-		}
-	}
-	switch o := o.(type) {
-	case *op.Set:
-		f(o.Key)
-	case *op.SetMany:
-		for _, p := range o.Pairs {
-			f(p.Key)
-		}
-	case *op.Splice:
-		f(o.Key)
-	case *op.SetRange:
-		f(o.Key)
-	case *op.Delete:
-		each(o.Keys)
-	case *op.IncrBy:
-		f(o.Key)
-	case *op.Count:
-		f(o.Key)
-	case *op.Expire:
-		f(o.Key)
-	case *op.Rename:
-		f(o.From)
-		f(o.To)
-	case *op.HashSet:
-		f(o.Key)
-	case *op.HashDelete:
-		f(o.Key)
-	case *op.HashIncrBy:
-		f(o.Key)
-	case *op.SetAdd:
-		f(o.Key)
-	case *op.SetRemove:
-		f(o.Key)
-	case *op.Evict:
-		for _, v := range o.Victims {
-			f(v.Key)
-		}
-	case *op.Get:
-		f(o.Key)
-	case *op.GetMany:
-		each(o.Keys)
-	case *op.Exists:
-		each(o.Keys)
-	case *op.Deadline:
-		f(o.Key)
-	case *op.TypeOf:
-		f(o.Key)
-	case *op.Length:
-		f(o.Key)
-	case *op.GetRange:
-		f(o.Key)
-	case *op.HashGet:
-		f(o.Key)
-	case *op.HashAll:
-		f(o.Key)
-	case *op.SetHas:
-		f(o.Key)
-	case *op.SetAll:
-		f(o.Key)
-	case *op.Versions:
-		each(o.Keys)
-	case *op.Dump:
-		each(o.Keys)
-	default: // Flush, Configure; Scan, Size and RandomKey, which do not wait
-		return false
-	}
-	return true
 }
