@@ -16,6 +16,7 @@ type batch struct {
 	arena    []byte // what the results' values refer to; a full one is left to them and a new one begun
 	err      error  // in place of results
 	since    int64  // when it was handed in, own clock
+	tick     int    // the same, in ticks
 	then     func() // for the node's own: called under Node.mu when it is applied
 	answered bool   // its writers got an error already: what comes of it interests nobody
 }

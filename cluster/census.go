@@ -62,6 +62,7 @@ const (
 	askJoin     byte = 2 // a standing of whoever wants to be in the group, or to be reached at another address; the answer is a standing
 	askUsed     byte = 3 // an op.Exists; the answer has a byte for each key, 1 if it was read since that was last asked
 	tellEnded   byte = 4 // nothing: the process of whoever asks has ended; the answer is nothing
+	askAdmin    byte = 5 // a question for Config.Answer; the answer is the wall clock, Unix ns (8 bytes), and what that says
 )
 
 func (s *standing) append(b []byte) []byte {

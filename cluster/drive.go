@@ -35,7 +35,8 @@ func (n *Node) now() replica.Instant {
 
 // submit hands a batch to the replica, or holds it. Caller holds mu.
 func (n *Node) submit(b *batch) {
-	switch b.since = n.clock.mono(); {
+	b.since, b.tick = n.clock.mono(), n.ticks
+	switch {
 	case n.dead:
 		b.err = engine.ErrUnavailable
 		n.finish(b)
@@ -82,6 +83,9 @@ func (n *Node) drive() {
 	for !n.dead && !n.restoring {
 		now := n.now()
 		eff, any := n.ready(now)
+		if seen := n.replica.Events(); len(seen) > 0 {
+			n.tellEvents(seen)
+		}
 		if !any && !n.replica.Visible() {
 			n.publish(now)
 			n.enrolled()
@@ -191,6 +195,7 @@ func (n *Node) write(now replica.Instant) {
 		return
 	}
 	n.log.Info("the log can be written again")
+	n.tell(engine.DiskWell, "", 0, "the log can be written again")
 	n.problem = nil
 	n.letGo()
 }
@@ -200,9 +205,9 @@ func (n *Node) letGo() {
 	held := n.held
 	n.held = nil
 	for _, b := range held {
-		since := b.since
+		since, tick := b.since, b.tick
 		n.submit(b)
-		b.since = since
+		b.since, b.tick = since, tick
 	}
 }
 
@@ -216,6 +221,7 @@ func (n *Node) unwritable(err error) {
 	if n.problem == nil {
 		n.problem = fmt.Errorf("the disk of %s is full: make room, writes are held and then refused until then", n.cfg.Dir)
 		n.log.Error(n.problem.Error(), slog.Any("err", err))
+		n.tell(engine.DiskFull, "", 0, n.problem.Error())
 	}
 }
 
@@ -252,6 +258,7 @@ func (n *Node) die(err error) {
 	n.over.Store(true)
 	if !errors.Is(err, errClosed) {
 		n.log.Error(err.Error())
+		n.tell(engine.Failed, "", 0, err.Error())
 		close(n.failed)
 	}
 }
@@ -301,9 +308,15 @@ func (n *Node) land(i int) {
 // deliverLater has the door of b deliver it.
 func (n *Node) deliverLater(b *batch) {
 	d := b.door
-	if d == nil {
+	switch {
+	case d == nil:
 		b.then()
 		return
+	case b.answered:
+	case b.err != nil:
+		n.refusals(len(b.writers), b.err)
+	default:
+		n.paused(b)
 	}
 	if d != n.flushing && !d.finished.Load() {
 		n.woken = append(n.woken, d)
@@ -401,7 +414,12 @@ func (n *Node) refuseLate() {
 func (n *Node) refuseReaders(doors []*Door, why error) {
 	now := n.clock.mono()
 	if n.waits.some.Load() {
-		refuse(n.waits.late(now, false), why)
+		if late := n.waits.late(now, false); len(late) > 0 {
+			refuse(late, why)
+			n.mu.Lock()
+			n.refusals(len(late), why)
+			n.mu.Unlock()
+		}
 	}
 	for _, d := range doors {
 		d.forgetPasses(now)

@@ -2,7 +2,7 @@
 //
 // It does not know what an op means. Read this file first, then door.go (a worker's side) and waits.go (readers that must wait), drive.go (what carries
 // out the replica's effects), start.go (recovery), census.go and join.go (how a group comes to be), member.go (a directory and its repair), peers.go (what
-// the other members ask), tend.go (what a leader looks after), snapshot.go and stream.go, evict.go, clock.go; wal/ is the log on disk, link/ are the
+// the other members ask), tend.go (what a leader looks after), snapshot.go and stream.go, evict.go, clock.go, history.go (what is told of the past) and ask.go; wal/ is the log on disk, link/ are the
 // connections between members.
 //
 // Locks, in the order in which they may be taken together:
@@ -35,6 +35,7 @@ import (
 
 	"holdfast/cluster/link"
 	"holdfast/cluster/wal"
+	"holdfast/engine"
 	"holdfast/keyspace"
 	"holdfast/op"
 	"holdfast/replica"
@@ -80,10 +81,12 @@ type Config struct {
 	ClockBound time.Duration
 	Drift      int             // hundredths
 	Stopping   <-chan struct{} // closed: Start gives up waiting for other members; may be nil
-	level      uint32          // for tests: replica.Config.Level, which is the default
-	retain     int             // for tests: replica.Config.Retain
-	boot       uint64          // for tests: another run of the machine
-	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	// Answer answers what another member's Ask asks, from any goroutine; nil: nothing is answered. The error is a sentence.
+	Answer func(question string) ([]byte, error)
+	level  uint32 // for tests: replica.Config.Level, which is the default
+	retain int    // for tests: replica.Config.Retain
+	boot   uint64 // for tests: another run of the machine
+	dial   func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 const (
@@ -140,6 +143,7 @@ type Node struct {
 	end         replica.Base // where the recovered log ends, committed or not, and its members
 	hard        *pb.HardState
 	version     uint64              // of the members that the links know
+	enlisted    []replica.Member    // these
 	known       map[uint64]standing // of the other members, on a leader
 	met         map[uint64]int64    // own clock's mono: when anything last came from another member
 	knows       map[uint64]uint32   // the levels of the other members that were met
@@ -164,6 +168,8 @@ type Node struct {
 	ticks       int
 	evictor     evictor
 	snapshot    snapshotStatus
+	history     history
+	told        bool      // to give away what it holds
 	fsyncs      [60]int64 // the slowest fsync of each of the last seconds, ns
 	fsyncAt     int64     // second of the newest of them, since the clock's base
 }
@@ -336,6 +342,7 @@ func (n *Node) ticked() {
 	n.clock.lookAsleep(time.Now())
 	if jump := n.clock.adjust(n.clock.mono(), n.wall().UnixNano()); jump > 0 && n.solo {
 		n.log.Warn("the clock was set forward: keys may end early", slog.Duration("by", jump))
+		n.tell(engine.ClockMoved, "", jump, "the clock was set forward by "+jump.String()+": keys may end early")
 	}
 	if n.problem != nil && !n.dead {
 		n.write(n.now())
@@ -347,6 +354,9 @@ func (n *Node) ticked() {
 	}
 	if n.ticks%hereEvery == 0 {
 		n.sayHere()
+	}
+	if n.ticks%lookHere == 0 {
+		n.lookWho()
 	}
 	n.work()
 	n.refuseLate()

@@ -108,6 +108,8 @@ func (h handler) Request(from link.Identity, body []byte) ([]byte, error) {
 		return n.letIn(&s)
 	case askUsed:
 		return n.wereUsed(body[2:])
+	case askAdmin:
+		return n.answer(string(body[2:]))
 	case tellEnded:
 		n.mu.Lock()
 		defer n.unlock()
@@ -175,6 +177,8 @@ func (n *Node) enrolled() {
 		return
 	}
 	n.version = version
+	n.lookChanges(n.enlisted, members)
+	n.enlisted = slices.Clone(members)
 	n.link.Flush() // what was said to a member that is none any more: that it is none
 	n.link.SetPeers(peers(members))
 	maps.DeleteFunc(n.met, func(id uint64, _ int64) bool {

@@ -16,6 +16,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"holdfast/cluster/wal"
+	"holdfast/engine"
 	"holdfast/keyspace"
 	"holdfast/op"
 	"holdfast/replica"
@@ -91,6 +92,8 @@ func (n *Node) settle() {
 	}
 	n.lockReaders()
 	n.serving, n.waitsFor = true, ""
+	took := n.wall().UnixNano() - n.started
+	n.tell(engine.Started, "", time.Duration(took), "serves, "+roughly(took)+" after its start")
 	n.unlockReaders()
 	n.letGo()
 	n.publish(n.now())

@@ -25,7 +25,7 @@ func (n *Node) Status() engine.Status {
 		s.LogBytes = n.wal.Bytes()
 	}
 	s.Snapshot, s.SnapTime = n.snapshot.index, n.snapshot.time
-	s.LogFsync = n.slowestFsync()
+	s.LogFsync, s.Events = n.slowestFsync(), n.history.all()
 	if n.problem != nil {
 		s.Problem = n.problem.Error()
 	}
@@ -72,7 +72,7 @@ func (n *Node) statusOfGroup(s *engine.Status) {
 		if r.Leader != r.ID {
 			e.Up = n.meets(p.ID)
 		}
-		e.Level = max(e.Level, n.knows[p.ID])
+		e.Level, e.Heard = max(e.Level, n.knows[p.ID]), n.heard(p.ID)
 		peers = append(peers, e)
 		if !p.Learner {
 			voters++
@@ -135,6 +135,11 @@ func peer(p *replica.PeerStatus, r *replica.Status) engine.Peer {
 func (n *Node) noteFsync(took time.Duration) {
 	second := n.forgetFsyncs()
 	n.fsyncs[second] = max(n.fsyncs[second], int64(took))
+	if took >= slowFsync {
+		n.history.more(engine.Event{At: n.wall().UnixNano(), Kind: engine.DiskSlow, Took: int64(took), Count: 1}, func(e *engine.Event) string {
+			return fmt.Sprintf("the disk is slow: %d fsync%s of the log, the longest %d ms", e.Count, map[bool]string{true: "", false: "s"}[e.Count == 1], e.Took/1e6)
+		})
+	}
 }
 
 func (n *Node) slowestFsync() int64 {

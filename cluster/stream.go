@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"holdfast/cluster/link"
+	"holdfast/engine"
 	"holdfast/keyspace"
 	"holdfast/replica"
 )
@@ -95,6 +96,11 @@ func (n *Node) sendSnapshot(id uint64) error {
 		n.still(w.Cancel)
 		return err
 	}
+	n.mu.Lock()
+	name := n.nameOf(id)
+	n.history.add(engine.Event{At: n.wall().UnixNano(), Kind: engine.Sent, Member: name, Took: int64(time.Since(begin)), Count: uint64(size),
+		Text: fmt.Sprintf("sent %s a snapshot of %.1f MB, in %s", name, float64(size)/1e6, roughly(int64(time.Since(begin))))})
+	n.mu.Unlock()
 	n.log.Info("sent a snapshot", slog.String("to", fmt.Sprintf("%x", id)), slog.Uint64("index", base.Index), slog.Int64("bytes", size), slog.Duration("took", time.Since(begin)))
 	return nil
 }
@@ -136,6 +142,9 @@ func (h handler) Stream(from link.Identity, r io.Reader) error {
 		n.unlock()
 		return err
 	}
+	n.mu.Lock()
+	n.tell(engine.Received, from.Name, time.Since(begin), fmt.Sprintf("took over a snapshot of %s, in %s", from.Name, roughly(int64(time.Since(begin)))))
+	n.mu.Unlock()
 	n.log.Info("took over a snapshot", slog.String("from", from.Name), slog.Uint64("index", base.Index), slog.Duration("took", time.Since(begin)))
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast/engine"
 	"holdfast/op"
 	"holdfast/replica"
 )
@@ -154,6 +155,12 @@ const heirWithin = 350 * time.Millisecond
 // clients' writes are answered.
 func (n *Node) Drain(ctx context.Context) error {
 	heirless := time.Time{}
+	n.mu.Lock()
+	if !n.told {
+		n.told = true
+		n.tell(engine.Drained, "", 0, "was told to give its leases and its leadership away")
+	}
+	n.mu.Unlock()
 	for {
 		n.mu.Lock()
 		if n.dead || n.restoring {

@@ -79,6 +79,7 @@ type Status struct {
 	Memory   keyspace.Memory
 
 	Peers     []Peer            // all members, this one among them; empty where no other can join
+	Events    []Event           // the last things of note that this daemon has seen, the oldest first
 	Elections []Election        // the last of them that this daemon has seen, the oldest first
 	Causes    map[string]uint64 // how many it has seen since its start, by Cause
 }
@@ -91,6 +92,7 @@ type Peer struct {
 	Role        string // "leader", "follower" or "learner"
 	Self        bool   // whether it is this controller
 	Up          bool   // whether it answers
+	Heard       int64  // Unix ns by the own wall clock when anything last came from it; 0 if nothing has since the start, or for itself
 	InRoster    bool   // whether it may answer reads from its own memory
 	GrantLeft   int64  // ns that what it was granted for this may still last
 	Match       uint64 // newest entry that it is known to have
@@ -101,6 +103,43 @@ type Peer struct {
 	Level       uint32 // vocabulary of ops that its version knows
 	Differs     uint64 // an entry after which its state was not the same as here, which must not be; 0 for none
 }
+
+// Event is something of note that this controller has seen of itself or of its group.
+type Event struct {
+	At     int64  // Unix ns, own wall clock
+	Kind   string // one of the words below
+	Member string // whom it is about, empty if it is the group
+	Term   uint64 // 0 where there is none to tell
+	Took   int64  // ns; of what, the kind says
+	Count  uint64 // of what, the kind says
+	Text   string // the same for people, without who saw it
+}
+
+// Kinds of events. Scripts read them: words are added, not changed.
+const (
+	Started    = "started"     // this daemon serves its group; Took since its start
+	Silent     = "silent"      // nothing came from the leader for Took
+	Died       = "died"        // the leader's process ended: that is proved
+	Deposed    = "deposed"     // this controller does not lead any more
+	Stands     = "stands"      // this controller asks for votes
+	Voted      = "voted"       // this controller gave its vote to Member
+	Elected    = "elected"     // Member leads; no leader was known for Took
+	HandOver   = "hand-over"   // the leader gives its leadership away
+	Paused     = "paused"      // writes of Count ops had to wait, the longest for Took; At is when the first of them was acknowledged
+	Refused    = "refused"     // Count requests of clients were refused, or their outcome is unknown
+	Lost       = "lost"        // nothing came from a member for Took
+	Returned   = "returned"    // it is heard again, after Took
+	Joined     = "joined"      // a new member, or one under a new id
+	Removed    = "removed"     // a member is none any more
+	Drained    = "drained"     // this controller was told to give away what it holds
+	Sent       = "sent"        // a snapshot of Count bytes to Member, within Took
+	Received   = "received"    // a snapshot from Member, within Took
+	DiskSlow   = "disk slow"   // Count fsyncs of the log took long, the longest Took
+	DiskFull   = "disk full"   // the log cannot be written: writes are held
+	DiskWell   = "disk well"   // it can again
+	ClockMoved = "clock moved" // this machine's wall clock was set forward, by Took
+	Failed     = "failed"      // this controller cannot go on
+)
 
 // Election is a change of leadership that this controller has seen.
 type Election struct {

@@ -55,12 +55,17 @@ func (r *Replica) turn(leader uint64) int64 {
 func (r *Replica) elect(now Instant) {
 	lost := r.leader != r.id && now.Mono-r.heard >= r.cfg.Promise
 	if r.leader != 0 && lost {
+		r.happened(Silence, r.leader, now.Mono-r.heard)
 		r.silent(fmt.Sprintf("no heartbeat of %s for %d ms", r.name(r.leader), r.cfg.Promise/1e6))
 	}
 	if m := find(r.members, r.id); m == nil || m.Learner || r.leader != 0 && !lost || now.Mono < r.promised() || now.Mono < r.electAt {
 		return
 	}
 	r.electAt = now.Mono + retryFirst + r.turn(0) + r.random(retryFirst)
+	if !r.stands {
+		r.stands = true
+		r.happened(Candidacy, r.id, 0)
+	}
 	_ = r.raft.Campaign() // with PreVote; nothing comes of it while a change of the membership waits to be applied
 }
 
@@ -85,6 +90,12 @@ func (r *Replica) name(id uint64) string {
 
 // elected takes notice of a new leader.
 func (r *Replica) elected() {
+	took := r.mono - r.heard
+	if r.heard == 0 {
+		took = 0
+	}
+	r.stands = false
+	r.happened(Won, r.leader, took)
 	r.remember()
 	if r.leader != r.id { // its first heartbeat is still to come
 		r.heard = r.mono
@@ -164,6 +175,7 @@ func (r *Replica) Died(id, life uint64, now Instant) {
 	}
 	if r.leader == id && p.life == life {
 		r.buried = id
+		r.happened(Death, id, 0)
 		if r.promise.term == r.term { // then it was made to that leader
 			r.waived, r.promise.until = max(r.waived, r.promise.until), 0
 		}
@@ -251,6 +263,7 @@ func (r *Replica) handOn() {
 		return // nothing is lost by waiting
 	}
 	h.sent = r.mono
+	r.happened(HandedOver, r.id, 0)
 	r.promise.release(r.term)
 	r.tell(Message{Kind: Release, Term: r.term})
 	r.raft.TransferLeader(best.id)
@@ -272,6 +285,7 @@ func (r *Replica) stepDown() {
 func (r *Replica) released(m *Message) {
 	r.promise.release(m.Term)
 	if m.Term == r.term && m.From == r.leader {
+		r.happened(HandedOver, m.From, 0)
 		r.cause = r.name(m.From) + " handed over"
 		r.electAt = r.mono + r.cfg.Promise + r.turn(m.From)
 	}

@@ -4,7 +4,7 @@
 // Events are the methods Submit, Stamp, Step, Tick, Stored and their like, each with the own clocks as an argument; Ready gives out the effects. The
 // caller drives: it writes to the log what Ready says, says Stored, sends the messages, and calls Apply. A group of one takes the
 // same path as one of three. Read this file first, then origin.go (batches and their numbers), apply.go (what is visible), pending.go, lease.go
-// (who may answer reads), election.go, members.go, level.go, clock.go, recover.go, snapshot.go, log.go (the tail in memory), message.go.
+// (who may answer reads), election.go, event.go (what people are told of them), members.go, level.go, clock.go, recover.go, snapshot.go, log.go (the tail in memory), message.go.
 //
 // The package may not touch a clock, I/O, goroutines, locks or randomness. (raft draws election timeouts itself; they are not used.)
 package replica
@@ -141,6 +141,8 @@ type Replica struct {
 	heard       int64 // own Mono: the newest heartbeat of a leader
 	electAt     int64 // own Mono: not to campaign before
 	cause       string
+	stands      bool // for election, since there is no leader
+	events      []Event
 	elections   []Election
 	causes      []Cause // how many elections there were for each, ever
 	because     because // of one that is not among the elections yet
@@ -245,6 +247,7 @@ func (r *Replica) stepRaft(m *Message, now Instant) {
 		r.heartbeat(m, now)
 	case t == pb.MsgVote && r.votedFor(m):
 		r.electAt = max(r.electAt, r.mono+retryFirst+r.turn(0)) // it has time to win
+		r.happened(Voted, m.From, 0)
 	}
 }
 
@@ -382,6 +385,7 @@ func (r *Replica) soft(s *raft.SoftState) {
 		// The last sign of a leader was its own, and whoever took over is to be left in peace.
 		r.heard = r.mono
 		r.electAt = max(r.electAt, r.mono+r.cfg.Promise+r.turn(0))
+		r.happened(Deposed, r.id, 0)
 	}
 	r.role = s.RaftState
 	if became {
