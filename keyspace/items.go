@@ -34,7 +34,7 @@ func (s *State) at(k op.Key) found {
 	}
 	f.r = f.spot.ref()
 	if f.e.mortal() && f.e.deadline() <= s.now {
-		s.remove(&f)
+		s.end(&f, Expired)
 		s.memory.Expired++
 	}
 	return f
@@ -58,8 +58,10 @@ func (s *State) write(f *found, h shape, n, keep int) []byte {
 	s.ops++
 	if f.e == nil {
 		s.create(f, h, n)
+		s.tell(Created, f.key)
 	} else {
 		s.rewrite(f, h, n, keep)
+		s.tell(Written, f.key)
 	}
 	v := f.e.value()
 	if h.tree != 0 {
@@ -115,7 +117,16 @@ func (s *State) rewrite(f *found, h shape, n, keep int) {
 }
 
 // remove takes f out of the state. Its key is not to be used any more if it came from the item.
-func (s *State) remove(f *found) {
+func (s *State) remove(f *found) { s.end(f, Removed) }
+
+// end is remove for the reason how.
+func (s *State) end(f *found, how How) {
+	s.tell(how, f.key)
+	s.unlink(f)
+}
+
+// unlink is remove without a word.
+func (s *State) unlink(f *found) {
 	s.preserve(f)
 	s.discharge(f.e)
 	if f.e.mortal() {

@@ -213,7 +213,11 @@ func (s *State) appendHead(b []byte) []byte {
 			b = binary.AppendUvarint(b, v)
 		}
 	}
-	return s.config.Append(b)
+	b = s.config.Append(b)
+	if s.notify.Events != 0 {
+		b = s.notify.Append(b)
+	}
+	return b
 }
 
 // The format of a snapshot is its group's level and 1: so whoever may be sent one, or start on one, can read it, however much newer the version is that
@@ -246,10 +250,16 @@ func (s *State) loadHead(b []byte) (keys uint64, err error) {
 	}
 	o, rest, err := s.dec.Next(r.b)
 	c, ok := o.(*op.Configure)
-	if r.bad || err != nil || !ok || len(rest) > 0 {
+	if r.bad || err != nil || !ok {
 		return 0, errSnapshot
 	}
 	s.configure(c)
+	if len(rest) > 0 {
+		if o, rest, err = s.dec.Next(rest); err != nil || len(rest) > 0 || o.Kind() != op.KindNotify {
+			return 0, errSnapshot
+		}
+		s.notify = *o.(*op.Notify)
+	}
 	s.scheduled()
 	s.now, s.compacted = s.stamp/ms, s.ops
 	s.wheel.opened = s.now >> tickShift

@@ -20,6 +20,8 @@ type State struct {
 	// ReplyLimit bounds the bytes of the values that the results of one Tx show together; 0 is no limit, and a single value always goes. What is beyond it was carried out all the
 	// same, and shown as TooLarge: so members with other limits have the same state.
 	ReplyLimit int
+	// Observer is told what Apply does; nil: nobody wants to know. It is no part of the state.
+	Observer Observer
 
 	head
 	memory Memory
@@ -50,17 +52,20 @@ type head struct {
 	flushes [op.Spaces + 1]schedule
 	flushAt int64 // the earliest of them, Unix ms
 	config  op.Configure
+	notify  op.Notify
 	ceiling [op.Classes]uint64 // what Used may be after a write of the class that grows
 }
 
 // scratch is memory that Apply uses again and again.
 type scratch struct {
-	dec   op.Decoder // of the batch
-	inner op.Decoder // of the transaction in it
-	res   op.Result
-	blob  []byte    // a packed collection being edited
-	pair  []byte    // an element of it
-	elems []element // of the op
+	dec    op.Decoder // of the batch
+	inner  op.Decoder // of the transaction in it
+	res    op.Result
+	doing  op.Op     // the op that is carried out; nil for what the entry does by itself
+	change Change    // that is told
+	blob   []byte    // a packed collection being edited
+	pair   []byte    // an element of it
+	elems  []element // of the op
 }
 
 // origin is how far the batches of one origin were applied.
@@ -136,6 +141,7 @@ func (s *State) Apply(e *Entry, to Results) Outcome {
 	s.index, s.stamp, s.now = e.Index, e.Stamp, e.Stamp/ms
 	s.compact(compactEach * int(1+s.ops-s.compacted)) // first, so that the last result stays valid until the next entry
 	s.compacted = s.ops
+	s.doing = nil
 	s.flushScheduled()
 	s.expire()
 	out := s.carryOut(e, to)
@@ -201,7 +207,7 @@ func trim(r *op.Result) {
 func (s *State) expire() {
 	for n := 0; n < maxExpired && s.due(s.now); n++ {
 		f := s.foundAt(s.wheel.heap[0].r)
-		s.remove(&f)
+		s.end(&f, Expired)
 		s.memory.Expired++
 	}
 }

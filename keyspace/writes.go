@@ -9,6 +9,7 @@ import (
 
 // do carries out one op. Reads come here inside a Tx.
 func (s *State) do(o op.Op, res *op.Result) {
+	s.doing = o
 	switch o := o.(type) {
 	case *op.Set:
 		s.set(o, res)
@@ -46,6 +47,10 @@ func (s *State) do(o op.Op, res *op.Result) {
 		s.evict(o, res)
 	case *op.Configure:
 		s.configure(o)
+	case *op.Publish:
+		s.publish(o, res)
+	case *op.Notify:
+		s.notify = *o
 	case op.Read:
 		s.read(o, s.stamp, res)
 	}
@@ -216,7 +221,7 @@ func (s *State) evict(o *op.Evict, res *op.Result) {
 	for _, g := range o.Victims {
 		f := s.at(g.Key)
 		if f.e != nil && f.version() == g.Version && f.e.evictable() {
-			s.remove(&f)
+			s.end(&f, Evicted)
 			s.memory.Evicted++
 			res.Int++
 		}

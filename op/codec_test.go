@@ -66,6 +66,8 @@ func samples() []Op {
 		&SetStore{k("d"), []Key{k("s"), k("t")}, Difference},
 		&Store{k("z"), Sorted, []Field{{v, AppendScore(nil, MinScore)}}, life, Cond{Kind: IfAbsent}},
 		&SetBit{k("b"), 1 << 31, true},
+		&Publish{[]byte("news"), v, true},
+		&Notify{1<<32 - 1},
 		&ListRange{k("l"), 1, -1},
 		&ListFind{k("l"), v, -1, 2, 3},
 		&SortedScore{k("z"), [][]byte{v}},

@@ -130,6 +130,7 @@ func EachKey(o Op, f func(Key)) bool {
 	case *Tx:
 		eachGuard(o.Guards, f)
 		return eachInside(o, f)
+	case *Publish, *Notify:
 	default: // Flush, Configure, Scan, Size, RandomKey
 		return false
 	}

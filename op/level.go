@@ -82,6 +82,8 @@ var kinds = [256]kind{
 	KindSetStore:     of[SetStore](1),
 	KindStore:        of[Store](1),
 	KindSetBit:       of[SetBit](1),
+	KindPublish:      of[Publish](1),
+	KindNotify:       of[Notify](1),
 	KindListRange:    of[ListRange](1),
 	KindListFind:     of[ListFind](1),
 	KindSortedScore:  of[SortedScore](1),

@@ -123,6 +123,8 @@ const (
 	KindSetStore
 	KindStore
 	KindSetBit
+	KindPublish
+	KindNotify
 )
 
 // The kinds of reads.
