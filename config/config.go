@@ -45,6 +45,8 @@ type Config struct {
 	RedisPasswordFile string   `key:"redis-password-file" doc:"File whose first line is the password."`
 	RedisUsers        []string `key:"redis-users" doc:"Further names of users that may come in with the same password, beside 'default'. kolla-ansible's older URLs name 'admin'."`
 	MemcachedAuthFile string   `key:"memcached-auth-file" doc:"File with a line name:password for each user of the memcached ports, as memcached's option -Y has it. Its clients must then log in; few can."`
+	UsersFile         string   `key:"users-file" doc:"File of users for both protocols, in place of the four settings before: a line 'user name rules...' for each, with the rules of Redis's access lists, as its aclfile has it. See docs/security.md. Read again on SIGHUP."`
+	MemcachedUser     string   `key:"memcached-user" doc:"User of users-file whose rights a memcached client has before it logs in; it must be 'nopass'. Empty is 'default'."`
 	TLSCert           string   `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
 	TLSKey            string   `key:"tls-key" doc:"File with its private key, PEM."`
 	TLSClientCA       string   `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`

@@ -101,6 +101,12 @@ func (c *Config) checkNames(p *problems) {
 	if len(c.RedisUsers) > 0 && c.RedisPassword == "" && c.RedisPasswordFile == "" {
 		p.addf("setting redis-users has %q and there is no password for them: set redis-password-file", c.RedisUsers)
 	}
+	if c.UsersFile != "" && (c.RedisPassword != "" || c.RedisPasswordFile != "" || len(c.RedisUsers) > 0 || c.MemcachedAuthFile != "") {
+		p.addf("setting users-file is %q and there are redis-password, redis-password-file, redis-users or memcached-auth-file beside it: move these users into the file", c.UsersFile)
+	}
+	if c.MemcachedUser != "" && c.UsersFile == "" {
+		p.addf("setting memcached-user is %q and there is no file that says what it may do: set users-file", c.MemcachedUser)
+	}
 	if c.RedisPassword != "" && c.RedisPasswordFile != "" {
 		p.addf("settings redis-password and redis-password-file are both there: keep one")
 	}
@@ -233,7 +239,7 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	if l.Local || c.Insecure {
 		return
 	}
-	secret := c.RedisPassword != "" || c.RedisPasswordFile != ""
+	secret := c.RedisPassword != "" || c.RedisPasswordFile != "" || c.UsersFile != ""
 	switch {
 	case l.Setting == "admin-listen":
 		p.addf("setting admin-listen has %s, which others can reach, and it has neither encryption nor passwords: use 127.0.0.1, or set insecure = true", l.Address)
@@ -242,10 +248,10 @@ func (c *Config) checkReach(p *problems, l Listener) {
 	case !l.TLS:
 		p.addf("setting %s has %s, which others can reach, and is not encrypted: use %s in its place, or set insecure = true",
 			l.Setting, l.Address, strings.Replace(l.Setting, "-listen", "-tls-listen", 1))
-	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "memcached") && c.MemcachedAuthFile == "":
-		p.addf("setting %s has %s, which others can reach, and anybody may use it: set tls-client-ca (or memcached-auth-file, where the clients can log in), or insecure = true", l.Setting, l.Address)
+	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "memcached") && c.MemcachedAuthFile == "" && c.UsersFile == "":
+		p.addf("setting %s has %s, which others can reach, and anybody may use it: set tls-client-ca (or users-file or memcached-auth-file, where the clients can log in), or insecure = true", l.Setting, l.Address)
 	case c.TLSClientCA == "" && strings.HasPrefix(l.Setting, "redis") && !secret:
-		p.addf("setting %s has %s, which others can reach, and anybody may use it: set redis-password-file or tls-client-ca, or insecure = true", l.Setting, l.Address)
+		p.addf("setting %s has %s, which others can reach, and anybody may use it: set redis-password-file, users-file or tls-client-ca, or insecure = true", l.Setting, l.Address)
 	}
 }
 

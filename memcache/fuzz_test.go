@@ -20,7 +20,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		conf := Config{FlushAll: "all", MaxItem: 10_000}
 		if seed%16 == 0 {
-			conf.Users = map[string]string{"bob": "secret"}
+			conf.Users = userSet(t, "user default off", "user bob on >secret ~* &* +@all")
 		}
 		whole := newClient(conf)
 		want := whole.send(string(in))

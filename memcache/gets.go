@@ -19,7 +19,7 @@ var (
 // the clock once and wait for memory together. It returns how long those that it answered are, 0 if it left them to step. wait says that
 // the read has to wait. It is the one short cut past the table of commands; each get is answered as its row would.
 func (s *Session) gets(in []byte) (used int, wait bool) {
-	if !bytes.HasPrefix(in, getHead) || !s.known || s.swallow > 0 || s.outstanding() > 0 || s.at > 0 || s.waiting {
+	if !bytes.HasPrefix(in, getHead) || s.user == nil || !s.user.All() || s.swallow > 0 || s.outstanding() > 0 || s.at > 0 || s.waiting {
 		return 0, false
 	}
 	w := s.w

@@ -1,6 +1,6 @@
 package memcache
 
-import "crypto/subtle"
+import "holdfast/users"
 
 // maxLogin is how long a name and a password may be together.
 const maxLogin = 1024
@@ -38,12 +38,42 @@ func (s *Session) login(line, in []byte, end int) (n, next int, more bool) {
 	if len(password) == 0 {
 		return s.say(all, false, badToken)
 	}
-	s.w.count.add(authCmds)
-	want, there := s.w.d.conf.Users[string(user)]
-	if subtle.ConstantTimeCompare([]byte(want), password) != 1 || !there {
-		s.w.count.add(authErrors)
+	if !s.authenticate(user, password) {
 		return s.say(all, false, badLogin)
 	}
-	s.known = true
 	return s.say(all, false, "STORED")
+}
+
+// authenticate makes the connection that of the user, if the password is right. It counts both.
+func (s *Session) authenticate(name, password []byte) bool {
+	s.w.count.add(authCmds)
+	u := s.users.Authenticate(name, password)
+	if u == nil {
+		s.w.count.add(authErrors)
+		return false
+	}
+	s.user = u
+	return true
+}
+
+// everybody is the user where there are no users: one who may do everything.
+var everybody = users.New(nil).Default()
+
+// anonymous is the user of a client that has not logged in, nil if it has to.
+func (s *Session) anonymous() *users.User {
+	if s.users == nil {
+		return everybody
+	}
+	return s.users.Anonymous(s.w.d.conf.Anonymous)
+}
+
+// renew looks the user up again after the users have changed: who is there no more is closed.
+func (s *Session) renew(set *users.Set) {
+	s.users = set
+	if s.user == nil {
+		return
+	}
+	if s.user = set.Find([]byte(s.user.Name)); s.user == nil || !s.user.On() {
+		s.user, s.closing = nil, true
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"holdfast/engine"
 	"holdfast/op"
+	"holdfast/users"
 )
 
 // Compatible is the memcached whose behaviour is spoken; VERSION names it, since clients read three integers out of it.
@@ -31,9 +32,10 @@ type Config struct {
 	MaxItem int
 	// FlushAll is what flush_all removes: "cache" (keys of that class, also when empty), "all" memcached keys, or "none" (it is answered OK).
 	FlushAll string
-	// Users are the names and passwords that may log in; empty lets everybody in without.
-	// A name or password has no blanks, and both together at most 1023 bytes. Not changed after New.
-	Users map[string]string
+	// Users may come in. Nil: everybody, and may do everything.
+	Users *users.Set
+	// Anonymous names the user that a client is before it logs in, if that one is on and needs no password. Empty: "default".
+	Anonymous string
 	// Product is what stats say beside the version, such as "holdfast 1.0.0".
 	Product string
 	// Host may be nil; then stats have zeros for what it would tell.
@@ -71,7 +73,8 @@ type Conn interface {
 
 // A Dialect makes sessions and counts what they do. Any goroutine may use it.
 type Dialect struct {
-	conf Config
+	conf  Config
+	users atomic.Pointer[users.Set]
 
 	mu      sync.Mutex // guards all below
 	workers map[engine.Engine]*worker
@@ -90,12 +93,23 @@ func New(c Config) *Dialect {
 	default:
 		panic(fmt.Sprintf("memcache: FlushAll is %q: it must be cache, all or none", c.FlushAll))
 	}
-	return &Dialect{conf: c, workers: make(map[engine.Engine]*worker)}
+	if c.Anonymous == "" {
+		c.Anonymous = users.Default
+	}
+	d := &Dialect{conf: c, workers: make(map[engine.Engine]*worker)}
+	d.users.Store(c.Users)
+	return d
 }
+
+// SetUsers gives the dialect other users, not nil. Connections keep theirs if they are there still, with their new rights; the others are
+// closed at their next request. Any goroutine may call it.
+func (d *Dialect) SetUsers(set *users.Set) { d.users.Store(set) }
 
 // Session makes the dialect of one connection. e belongs to the worker that will run it.
 func (d *Dialect) Session(e engine.Engine, c Conn) *Session {
-	return &Session{w: d.worker(e), conn: c, known: len(d.conf.Users) == 0}
+	s := &Session{w: d.worker(e), conn: c, users: d.users.Load()}
+	s.user = s.anonymous()
+	return s
 }
 
 func (d *Dialect) worker(e engine.Engine) *worker {

@@ -206,7 +206,7 @@ func TestOracleLogin(t *testing.T) {
 	file.Chmod(0o644)
 	file.Close()
 	addr := oracle(t, "-Y", file.Name())
-	d := New(Config{Users: map[string]string{"bob": "secret"}})
+	d := New(Config{Users: userSet(t, "user default off", "user bob on >secret ~* &* +@all")})
 	for _, sent := range loginScripts {
 		s := script{lines(sent)}
 		theirs, ours := askOracle(t, addr, s), askDialect(d.client(newClient(Config{}).e), s)

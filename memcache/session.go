@@ -7,6 +7,7 @@ import (
 
 	"holdfast/engine"
 	"holdfast/op"
+	"holdfast/users"
 )
 
 // Limits of what a session keeps for its client.
@@ -64,8 +65,9 @@ type Session struct {
 	news    atomic.Uint32         // of the read that was put off: 0, woken or refused
 	because atomic.Pointer[error] // why it was refused
 
-	begun   bool // whether anything has come
-	known   bool // whether the client may use commands
+	begun   bool        // whether anything has come
+	user    *users.User // nil: the client may use no command before it has logged in
+	users   *users.Set  // that user was looked up in; nil if everybody may do everything
 	closing bool
 }
 
@@ -78,6 +80,9 @@ type owed struct {
 // Process answers as much of in as it can. See the server for used, reply and next.
 func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	s.out = out
+	if set := s.w.d.users.Load(); set != s.users {
+		s.renew(set)
+	}
 	if len(s.done) > 0 {
 		s.out = append(out, s.done...)
 		if s.done = s.done[:0]; cap(s.done) > keepDone {
@@ -145,7 +150,7 @@ func (s *Session) step(in []byte) (n, next int, more bool) {
 	if i := bytes.IndexByte(line, 0); i >= 0 {
 		line = line[:i] // memcached's lines are C strings
 	}
-	if !s.known {
+	if s.user == nil {
 		return s.login(line, in, end+1)
 	}
 	return s.command(line, in, end+1)
@@ -155,7 +160,7 @@ func (s *Session) step(in []byte) (n, next int, more bool) {
 // depends on the network.
 func (s *Session) longest(in []byte) int {
 	name, _ := nextArg(in[:maxLine])
-	if row := lookup(name); s.known && row != nil && row.value != nil {
+	if row := lookup(name); s.user != nil && row != nil && row.value != nil {
 		return maxKeyLine
 	}
 	return maxLine

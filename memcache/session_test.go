@@ -10,6 +10,7 @@ import (
 	"holdfast/engine"
 	"holdfast/engine/enginetest"
 	"holdfast/op"
+	"holdfast/users"
 )
 
 // client is a connection without a network, on a worker of its own.
@@ -363,8 +364,18 @@ func TestClosedWhileWriting(t *testing.T) {
 	}
 }
 
+// userSet reads a file of users, whose only commands are @all.
+func userSet(t testing.TB, lines ...string) *users.Set {
+	t.Helper()
+	set, err := users.Parse(strings.Join(lines, "\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func TestLogin(t *testing.T) {
-	conf := Config{Users: map[string]string{"bob": "secret", "none": ""}}
+	conf := Config{Users: userSet(t, "user default off", "user bob on >secret ~* &* +@all", "user none on ~* &* +@all")}
 	for send, want := range map[string]string{
 		"get a\nadd a 0 0 1\n1\nversion\n":             strings.Repeat(notLoggedIn+"\n", 4),
 		"set x 0 0 10\nbob secret\nget a\n":            "STORED\nEND\n",

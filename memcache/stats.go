@@ -175,7 +175,7 @@ func (s *Session) statsSettings() {
 	s.stat("cas_enabled", "yes")
 	s.stat("binding_protocol", "ascii")
 	s.stat("auth_enabled_sasl", "no")
-	s.stat("auth_enabled_ascii", yes(len(d.conf.Users) > 0))
+	s.stat("auth_enabled_ascii", yes(s.anonymous() == nil))
 	s.stat("item_size_max", d.conf.MaxItem)
 	s.stat("maxconns_fast", "yes")
 	s.stat("slab_reassign", "no")

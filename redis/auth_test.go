@@ -4,16 +4,28 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"holdfast/users"
 )
 
 const ok = "+OK\r\n"
+
+// userSet reads a file of users.
+func userSet(t testing.TB, lines ...string) *users.Set {
+	t.Helper()
+	set, err := users.Parse(strings.Join(lines, "\n"), Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
 
 func TestAuthentication(t *testing.T) {
 	const (
 		noAuth = "-NOAUTH Authentication required.\r\n"
 		wrong  = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
 	)
-	sv := newServer(t, Config{Password: "secret", Users: map[string]string{"admin": "other"}})
+	sv := newServer(t, Config{Users: userSet(t, "user default on >secret ~* &* +@all", "user admin on >other ~* &* +@all")})
 	w := sv.dial()
 	w.expect("get k", noAuth)
 	w.expect("ping", noAuth)
@@ -57,7 +69,7 @@ func TestAuthentication(t *testing.T) {
 	w.expect("auth default anything", ok)
 	w.expect("auth admin anything", wrong)
 	// Without a password of its own, the default user is no way around the others' passwords.
-	w = newServer(t, Config{Users: map[string]string{"admin": "x"}}).dial()
+	w = newServer(t, Config{Users: userSet(t, "user default off", "user admin on >x ~* &* +@all")}).dial()
 	w.expect("ping", noAuth)
 	w.expect("auth default ''", wrong)
 	w.expect("auth ''", wrong)

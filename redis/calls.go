@@ -133,6 +133,12 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 		return errorTable(l, "ERR Write commands are not allowed from read-only scripts.")
 	}
 	facts := in.bench.facts
+	if !facts.user.All() {
+		if d := row.deny(facts.user, args); d.reason != allowed {
+			facts.d.refusals.add(facts, d, "lua")
+			return errorTable(l, d.inScript())
+		}
+	}
 	q := request{args: args, space: facts.space, ops: &in.ops}
 	if row.conn != nil {
 		facts.v = in.v

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,12 +72,17 @@ func clientSetInfo(s *Session, q *request, b []byte) []byte {
 // describe writes the line of CLIENT LIST. What Holdfast does not count is 0.
 func (s *Session) describe(b []byte) []byte {
 	f := s.face.Load()
-	user := f.user
-	if user == "" {
-		user = "(none)"
-	}
+	user := cmp.Or(s.userName(), "(none)")
 	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=0 idle=0 flags=N db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, f.space, f.multi, user, f.v, f.libName, f.libVer)
+}
+
+// userName is as the other sessions see it.
+func (s *Session) userName() string {
+	if u := s.face.Load().user; u != nil {
+		return u.Name
+	}
+	return ""
 }
 
 func clientInfo(s *Session, _ *request, b []byte) []byte {
@@ -146,7 +152,7 @@ func (f *clientFilter) fits(s *Session) bool {
 	return (f.ids == nil || slices.Contains(f.ids, int64(s.conn.ID()))) &&
 		(f.addr == "" || f.addr == s.conn.RemoteAddr()) &&
 		(f.local == "" || f.local == s.conn.LocalAddr()) &&
-		(f.user == "" || f.user == s.face.Load().user) &&
+		(f.user == "" || f.user == s.userName()) &&
 		(f.kind == "" || f.kind == "normal")
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"holdfast/op"
 	"holdfast/resp"
+	"holdfast/users"
 )
 
 // Flag says what kind of command a row is, in Redis's own words.
@@ -62,6 +63,14 @@ type Command struct {
 	conn func(s *Session, q *request, b []byte) []byte
 
 	subs []Command
+
+	// What rate finds out for rights of users.
+	number     int
+	categories []string
+	access     [2]users.Access // to the first key, and to the others
+	channels   bool            // its arguments are channels:
+	oneChannel bool            // the first alone,
+	patterns   bool            // or patterns of them
 }
 
 // request is a command as it came in.
@@ -131,7 +140,7 @@ func init() {
 	}{
 		{"string", stringCommands}, {"generic", keyCommands}, {"hash", hashCommands}, {"set", setCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
-		{"server", serverCommands}, {"sentinel", sentinelCommands},
+		{"server", serverCommands}, {"server", aclCommands}, {"sentinel", sentinelCommands},
 	} {
 		for i := range g.rows {
 			row := &g.rows[i]
@@ -148,8 +157,9 @@ func init() {
 
 // index finds rows by name, whatever the case, without allocating: open addressing over a hash of the lower-case name.
 type index struct {
-	slots [1024]*Command
-	rows  []*Command
+	slots   [1024]*Command
+	rows    []*Command
+	numbers int // of rows and subcommands
 }
 
 func (x *index) add(row *Command) {
@@ -159,6 +169,13 @@ func (x *index) add(row *Command) {
 	}
 	x.slots[i] = row
 	x.rows = append(x.rows, row)
+	row.rate(x.numbers)
+	for i := range row.subs {
+		row.subs[i].rate(x.numbers + 1 + i)
+	}
+	if x.numbers += 1 + len(row.subs); x.numbers > users.MaxCommands {
+		panic("redis: there are more commands than users.MaxCommands")
+	}
 }
 
 func (x *index) find(name []byte) *Command {

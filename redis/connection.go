@@ -2,6 +2,7 @@ package redis
 
 import (
 	"holdfast/resp"
+	"holdfast/users"
 )
 
 var connectionCommands = []Command{
@@ -51,13 +52,13 @@ func selectDB(s *Session, q *request, b []byte) []byte {
 }
 
 func auth(s *Session, q *request, b []byte) []byte {
-	user, password := []byte(defaultUser), q.args[1]
+	user, password := []byte(users.Default), q.args[1]
 	switch {
 	case len(q.args) > 3:
 		return resp.Err(b, string(errSyntax))
 	case len(q.args) == 3:
 		user, password = q.args[1], q.args[2]
-	case s.d.open():
+	case s.d.users.Load().Default() != nil:
 		return resp.Err(b, string(errNoPass))
 	}
 	if !s.login(user, password) {
@@ -68,10 +69,13 @@ func auth(s *Session, q *request, b []byte) []byte {
 
 // login makes the connection that of user, if the password is right.
 func (s *Session) login(user, password []byte) bool {
-	if !s.d.admits(user, password) {
+	set := s.d.users.Load()
+	u := set.Authenticate(user, password)
+	if u == nil {
+		s.d.refusals.add(s, denial{deniedLogin, string(user)}, "toplevel")
 		return false
 	}
-	s.user = string(user)
+	s.user, s.users = u, set
 	s.showFace()
 	return true
 }
@@ -134,7 +138,7 @@ func hello(s *Session, q *request, b []byte) []byte {
 		return resp.Err(b, err.Error())
 	case h.user != nil && !s.login(h.user, h.password):
 		return resp.Err(b, string(errWrongPass))
-	case s.user == "":
+	case s.user == nil:
 		return resp.Err(b, string(errHelloAuth))
 	}
 	if h.name != nil {

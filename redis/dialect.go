@@ -1,20 +1,17 @@
 package redis
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"sync"
 	"sync/atomic"
 
 	"holdfast/engine"
+	"holdfast/users"
 )
 
 // Config is what the dialect is told by the wiring.
 type Config struct {
-	// Password of the user "default". Empty: that user needs none, unless there are Users.
-	Password string
-	// Users are further user names with their passwords. A name is accepted only if it stands here, or is "default".
-	Users map[string]string
+	// Users may come in. Nil: everybody, and may do everything.
+	Users *users.Set
 	// Masters are the names that the Sentinel facade answers for. Nil: mymaster, kolla and pifpaf.
 	Masters []string
 	// Version of the product, for INFO.
@@ -59,8 +56,10 @@ type Conn interface {
 
 // Dialect makes the sessions of a server. Safe for concurrent use.
 type Dialect struct {
-	conf    Config
-	scripts *scripts
+	conf     Config
+	scripts  *scripts
+	users    atomic.Pointer[users.Set]
+	refusals refusalLog
 
 	mu       sync.Mutex              // guards the two below
 	desks    map[engine.Engine]*desk // one for each worker
@@ -83,10 +82,15 @@ func New(c Config) *Dialect {
 	if c.Masters == nil {
 		c.Masters = []string{"mymaster", "kolla", "pifpaf"}
 	}
-	return &Dialect{
+	if c.Users == nil {
+		c.Users = users.New(Catalogue())
+	}
+	d := &Dialect{
 		conf: c, scripts: newScripts(),
 		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
 	}
+	d.users.Store(c.Users)
+	return d
 }
 
 // Close ends the scripts that run and waits for them. The sessions must be closed already.
@@ -142,27 +146,14 @@ func (d *Dialect) facts() Facts {
 	return d.conf.Host.Facts()
 }
 
-// open says whether anybody may do anything: no password is configured.
-func (d *Dialect) open() bool { return d.conf.Password == "" && len(d.conf.Users) == 0 }
-
 const (
-	defaultUser  = "default"
 	errWrongPass = failure("WRONGPASS invalid username-password pair or user is disabled.")
 	errNoPass    = failure("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
 )
 
-// admits says whether the password is that of the user. It takes the same time for every wrong password.
-func (d *Dialect) admits(user, password []byte) bool {
-	want, known := d.conf.Users[string(user)]
-	if string(user) == defaultUser {
-		if d.open() {
-			return true
-		}
-		want, known = d.conf.Password, d.conf.Password != ""
-	}
-	a, b := sha256.Sum256(password), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && known
-}
+// SetUsers gives the dialect other users. Connections keep theirs if they are there still, with their new rights from the next request on;
+// the others are closed then. Any goroutine may call it.
+func (d *Dialect) SetUsers(set *users.Set) { d.users.Store(set) }
 
 // resetStats begins counting anew.
 func (d *Dialect) resetStats() {

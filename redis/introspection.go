@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"slices"
 	"strings"
 
 	"holdfast/op"
@@ -70,7 +71,7 @@ func (c *Command) info(b []byte, v resp.Version) []byte {
 	b = resp.Integer(b, int64(c.Keys.First))
 	b = resp.Integer(b, int64(c.Keys.Last))
 	b = resp.Integer(b, int64(c.Keys.Step))
-	b = simples(b, v, c.categories())
+	b = simples(b, v, c.marked())
 	b = v.Set(v.Set(b, 0), 0)
 	b = resp.Array(b, len(c.subs))
 	for i := range c.subs {
@@ -79,22 +80,13 @@ func (c *Command) info(b []byte, v resp.Version) []byte {
 	return b
 }
 
-// categories are those of Redis's access lists.
-func (c *Command) categories() []string {
-	list := []string{"@" + c.Group}
-	if c.Flags&ReadOnly != 0 {
-		list = append(list, "@read")
+// marked are the categories as COMMAND shows them.
+func (c *Command) marked() []string {
+	all := make([]string, len(c.categories))
+	for i, name := range c.categories {
+		all[i] = "@" + name
 	}
-	if c.Flags&Write != 0 {
-		list = append(list, "@write")
-	}
-	if c.Flags&Admin != 0 {
-		list = append(list, "@admin", "@dangerous")
-	}
-	if c.Flags&Fast != 0 {
-		return append(list, "@fast")
-	}
-	return append(list, "@slow")
+	return all
 }
 
 func simples(b []byte, v resp.Version, list []string) []byte {
@@ -151,12 +143,7 @@ func commandList(s *Session, q *request, b []byte) []byte {
 		keep = func(*Command) bool { return false }
 	case len(q.args) == 5 && is(q.args[2], "filterby") && is(q.args[3], "aclcat"):
 		keep = func(c *Command) bool {
-			for _, name := range c.categories() {
-				if is(q.args[4], name[1:]) {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(c.categories, strings.ToLower(string(q.args[4])))
 		}
 	default:
 		return resp.Err(b, string(errSyntax))

@@ -19,7 +19,7 @@ func clientScripts(t *testing.T) map[string]string {
 	for _, file := range []string{"tooz/drivers/redis.py", "redis/lock.py", "django_redis/client/default.py"} {
 		text, err := os.ReadFile(debian + file)
 		if err != nil {
-			t.Skip("the clients' packages are not installed (make packages installs them): ", err)
+			t.Skip("the clients' packages are not installed (make prepare installs them): ", err)
 		}
 		for _, m := range regexp.MustCompile(`(?s)"""(.*?)"""`).FindAllSubmatch(text, -1) {
 			s := strings.NewReplacer("${group_existence_key}", "__created__", "${group_existence_value}", "1").Replace(string(m[1]))

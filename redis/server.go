@@ -52,10 +52,6 @@ var serverCommands = []Command{
 		{Name: "reset", Arity: -2, Flags: Admin | NoScript | Loading, Needed: "tools", conn: zero},
 		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("LATENCY", "HISTOGRAM [COMMAND ...]", "HISTORY <event>", "LATEST", "RESET [<event> ...]")},
 	}},
-	{Name: "acl", Arity: -2, Needed: "tools", subs: []Command{
-		{Name: "whoami", Arity: 2, Flags: NoScript | Loading, Needed: "tools", conn: aclWhoAmI},
-		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("ACL", "WHOAMI")},
-	}},
 }
 
 // help makes the HELP of a container.
@@ -159,8 +155,6 @@ func slowlogGet(_ *Session, q *request, b []byte) []byte {
 	}
 	return resp.Array(b, 0)
 }
-
-func aclWhoAmI(s *Session, _ *request, b []byte) []byte { return resp.Bulk(b, s.user) }
 
 func memoryDoctor(s *Session, _ *request, b []byte) []byte {
 	return s.v.Verbatim(b, "txt", "See the daemon's own status: holdfast status\n")

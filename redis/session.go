@@ -8,6 +8,7 @@ import (
 	"holdfast/engine"
 	"holdfast/op"
 	"holdfast/resp"
+	"holdfast/users"
 )
 
 // Bounds of what one session may have under way.
@@ -29,7 +30,8 @@ type Session struct {
 
 	parser resp.Parser
 	req    request
-	client // who is at the other end, and what was agreed
+	client            // who is at the other end, and what was agreed
+	users  *users.Set // that user was looked up in
 	face   atomic.Pointer[face]
 
 	out      []byte // the replies of this Process
@@ -63,7 +65,7 @@ const (
 type client struct {
 	v                     resp.Version
 	space                 op.Space
-	user                  string // empty before AUTH
+	user                  *users.User // nil before AUTH
 	silence               silence
 	name, libName, libVer string
 }
@@ -145,6 +147,9 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	start := len(out)
 	s.out = append(out, s.done...)
 	s.done = s.done[:0]
+	if set := s.d.users.Load(); set != s.users {
+		s.renew(set)
+	}
 	used, next = s.run(in, start)
 	if s.commands > 0 {
 		s.desk.commands.Add(s.commands)
@@ -187,7 +192,7 @@ func (s *Session) run(in []byte, start int) (used, next int) {
 
 // next carries out the request in front of in and returns its length; or 0, and what the server is to wait for.
 func (s *Session) next(in []byte) (used, next int) {
-	s.parser.Stranger = s.user == ""
+	s.parser.Stranger = s.user == nil
 	used, need, err := s.parser.Next(in)
 	switch {
 	case err != nil && !s.pending.empty():
@@ -232,7 +237,11 @@ func (s *Session) request() verdict {
 	q := &s.req
 	*q = request{args: s.parser.Args, space: s.space, ops: &s.desk.ops}
 	row, err := lookup(q.args)
-	if err == nil && s.user == "" && row.Flags&NoAuth == 0 {
+	switch {
+	case err != nil:
+	case s.user != nil:
+		err = s.permit(row, q.args)
+	case row.Flags&NoAuth == 0:
 		err = errNoAuth
 	}
 	if s.multi != nil && (err != nil || row.Flags&Immediate == 0) {
@@ -448,10 +457,8 @@ func (s *Session) Close() {
 
 // reset makes the connection as it was at its beginning.
 func (s *Session) reset() {
-	s.client = client{v: resp.V2}
-	if s.d.open() {
-		s.user = defaultUser
-	}
+	s.users = s.d.users.Load()
+	s.client = client{v: resp.V2, user: s.users.Default()}
 	s.multi, s.watched = nil, nil
 	s.showFace()
 }

@@ -116,11 +116,7 @@ func (d *process) begin() (err error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return fmt.Errorf("setting data: %w", err)
 	}
-	password, err := redisPassword(c)
-	if err != nil {
-		return err
-	}
-	users, err := memcachedUsers(c)
+	who, err := readAccess(c)
 	if err != nil {
 		return err
 	}
@@ -137,11 +133,11 @@ func (d *process) begin() (err error) {
 	d.host = newHost(d.listeners, c.MaxClients, c.Loops)
 	d.dialects = dialects{
 		redis: redis.New(redis.Config{
-			Password: password, Users: redisUsers(c, password), Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},
+			Users: who.redis, Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},
 			ReplyLimit: replyLimit(c),
 		}),
 		memcache: memcache.New(memcache.Config{
-			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: users, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
+			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: who.memcached, Anonymous: c.MemcachedUser, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
 		}),
 	}
 	d.desk = newDesk(c.HoldRedis)

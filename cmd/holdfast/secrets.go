@@ -11,13 +11,12 @@ import (
 	"strings"
 
 	"holdfast/config"
+	"holdfast/redis"
+	"holdfast/users"
 )
 
-// Limits of the files that settings name.
-const (
-	maxSecretFile = 1 << 20 // bytes
-	maxUsers      = 1000    // lines of memcached-auth-file
-)
+// maxSecretFile bounds the files that settings name.
+const maxSecretFile = 1 << 20 // bytes
 
 func readSecret(setting, name string) ([]byte, error) {
 	f, err := os.Open(name)
@@ -52,26 +51,65 @@ func redisPassword(c *config.Config) (string, error) {
 	return line, nil
 }
 
-// redisUsers are the further users, who all have the password.
-func redisUsers(c *config.Config, password string) map[string]string {
-	users := map[string]string{}
-	for _, name := range c.RedisUsers {
-		users[name] = password
+// access is who may come in on the ports of each protocol.
+type access struct{ redis, memcached *users.Set }
+
+// readAccess reads the users that the settings name: from one file for both protocols, or the password of one and the list of the other.
+func readAccess(c *config.Config) (access, error) {
+	if c.UsersFile != "" {
+		text, err := readSecret("users-file", c.UsersFile)
+		if err != nil {
+			return access{}, err
+		}
+		set, err := users.Parse(string(text), redis.Catalogue())
+		if err != nil {
+			return access{}, fmt.Errorf("setting users-file: %s, %w", c.UsersFile, err)
+		}
+		if name := c.MemcachedUser; name != "" && set.Anonymous(name) == nil {
+			return access{}, fmt.Errorf("setting memcached-user: %s has no user %q that is on and nopass: add one, or leave the setting out", c.UsersFile, name)
+		}
+		return access{set, set}, nil
 	}
-	return users
+	of, err := redisUsers(c)
+	if err != nil {
+		return access{}, err
+	}
+	on, err := memcachedUsers(c)
+	return access{of, on}, err
 }
 
-// memcachedUsers reads the users that may log in on the memcached ports: nil if nobody needs to.
-func memcachedUsers(c *config.Config) (map[string]string, error) {
+// everything is what a user of a plain password may do.
+func everything(password string) []string { return []string{"on", ">" + password, "~*", "&*", "+@all"} }
+
+// redisUsers is the default user and the further ones, who all have the password.
+func redisUsers(c *config.Config) (*users.Set, error) {
+	set := users.New(redis.Catalogue())
+	password, err := redisPassword(c)
+	if err != nil || password == "" {
+		return set, err
+	}
+	for _, name := range append([]string{users.Default}, c.RedisUsers...) {
+		if err := set.Add(name, everything(password)...); err != nil {
+			return nil, fmt.Errorf("settings redis-users and redis-password: %w", err)
+		}
+	}
+	return set, nil
+}
+
+// memcachedUsers reads the users that may log in on the memcached ports.
+func memcachedUsers(c *config.Config) (*users.Set, error) {
+	set := users.New(redis.Catalogue())
 	name := c.MemcachedAuthFile
 	if name == "" {
-		return nil, nil
+		return set, nil
 	}
 	text, err := readSecret("memcached-auth-file", name)
 	if err != nil {
 		return nil, err
 	}
-	users := map[string]string{}
+	if err := set.Add(users.Default, "off"); err != nil {
+		return nil, err
+	}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -79,18 +117,20 @@ func memcachedUsers(c *config.Config) (map[string]string, error) {
 			continue
 		}
 		user, password, ok := strings.Cut(line, ":")
-		if !ok || user == "" || password == "" || strings.ContainsAny(line, " \t") || len(users) == maxUsers {
-			return nil, fmt.Errorf("setting memcached-auth-file: line %d of %s is not name:password without blanks (or there are more than %d): correct it", n, name, maxUsers)
+		if !ok || user == "" || password == "" || strings.ContainsAny(line, " \t") {
+			return nil, fmt.Errorf("setting memcached-auth-file: line %d of %s is not name:password without blanks: correct it", n, name)
 		}
-		users[user] = password
+		if err := set.Add(user, everything(password)...); err != nil {
+			return nil, fmt.Errorf("setting memcached-auth-file: line %d of %s: %w", n, name, err)
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("setting memcached-auth-file: %s: %w", name, err)
 	}
-	if len(users) == 0 {
+	if len(set.Users()) == 1 {
 		return nil, fmt.Errorf("setting memcached-auth-file: %s names nobody: write name:password there", name)
 	}
-	return users, nil
+	return set, nil
 }
 
 // tlsConfig loads what the TLS listeners show and ask for: nil if there is no certificate.
