@@ -18,12 +18,17 @@ run: build ## build the daemon and serve Redis on 6379, memcached on 11211, heal
 build: ## build bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/holdfast ./cmd/holdfast
 
+# The version and the commit's time are all that the packages know of when and where they were built.
+ARCHS ?= amd64,arm64
+packages: ## build deb, rpm and container image for ARCHS (amd64,arm64) into dist/
+	$(GO) run ./packaging -version $(VERSION) -date $$(git log -1 --format=%ct 2>/dev/null || echo 0) -arch $(ARCHS) -o dist
+
 demo: build ## show in a minute what clients see while members of a group of three die, on 127.0.0.1 to 127.0.0.3
 	@$(GO) run ./test/demo -holdfast bin/holdfast
 
-test: packages lint test-go ## install what the tests need (Debian packages, as root) and run them all
+test: prepare lint test-go ## install what the tests need (Debian packages, as root) and run them all
 
-packages: ## install the Debian packages that the tests need, if some are missing
+prepare: ## install the Debian packages that the tests need, if some are missing
 	test/install
 
 lint: ## gofmt, go vet, staticcheck
@@ -71,6 +76,6 @@ docs: ## generate the documents that are made from the source
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run Generated -update
 
 clean: ## remove what the targets above made, but no data
-	rm -rf bin
+	rm -rf bin dist
 
-.PHONY: help run build demo test packages lint test-go sim test-clients chaos openstack fuzz bench bench-group docs clean
+.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack fuzz bench bench-group docs clean

@@ -73,6 +73,8 @@ var rooms = []room{
 		"the verbs for people are clients of a running daemon"},
 	{"cmd/holdfast", "op engine cluster cluster/link users redis memcache server admin config cli", "github.com/coreos/go-systemd/v22 golang.org/x/sys", "",
 		"wiring; no word about a key"},
+	{"packaging", "config cli", "github.com/cpuguy83/go-md2man/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/spf13/cobra", "net clock random goroutines",
+		"makes the packages: the same commit gives the same bytes"},
 	{"bench/load", "", "golang.org/x/sys", "",
 		"the load generator"},
 	{"bench", "bench/load", "golang.org/x/sys", "",

@@ -35,7 +35,7 @@ func split(line string) []string {
 func startRedis(t *testing.T, args ...string) string {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("redis-server is not installed: no oracle to compare with (make packages installs it)")
+		t.Skip("redis-server is not installed: no oracle to compare with (make prepare installs it)")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

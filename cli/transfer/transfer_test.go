@@ -19,7 +19,7 @@ func start(t *testing.T, program string, args func(port string) []string) string
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Skipf("%s is not installed: make packages installs it", program)
+		t.Skipf("%s is not installed: make prepare installs it", program)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -327,7 +327,7 @@ func TestFollowWithoutSource(t *testing.T) {
 	begin := func() {
 		path, err := exec.LookPath("redis-server")
 		if err != nil {
-			t.Skip("redis-server is not installed: make packages installs it")
+			t.Skip("redis-server is not installed: make prepare installs it")
 		}
 		_, port, _ := net.SplitHostPort(addr)
 		source = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
