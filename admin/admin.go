@@ -1,6 +1,6 @@
 // Package admin shows a daemon to people and to monitoring, by HTTP: health, readiness, metrics, status; and has it drain and remove members for
 // those on its machine. Read Server first; metrics.go has the table of metrics, control.go what changes something, verdict.go how good it all is,
-// openstack.go what is in there for those on its machine.
+// pages.go what members tell each other, openstack.go what is in there for those on its machine.
 //
 // The package asks an engine how it is; of keys it knows what package openstack says.
 package admin
@@ -49,33 +49,53 @@ type Traffic struct {
 	Buffered    int64  `json:"buffered_bytes"` // unfinished requests and untaken replies, now
 }
 
+// Work is what clients have had done since the start: of two of them the rates between can be told.
+type Work struct {
+	At       time.Time                    `json:"at"`
+	Commands map[string]map[string]uint64 `json:"commands"` // by protocol and name: how many were carried out
+	Clients  []Client                     `json:"clients"`  // those with the most bytes among the open connections, by host and protocol
+}
+
+// Client is a host with what its open connections have brought and taken since they were opened.
+type Client struct {
+	Host        string `json:"host"`
+	Protocol    string `json:"protocol"`
+	Connections int    `json:"connections"`
+	Input       uint64 `json:"input_bytes"`
+	Output      uint64 `json:"output_bytes"`
+}
+
 // Options say what a Server shows.
 type Options struct {
 	Name    string // of the controller
 	Version string
 	Status  func() engine.Status // from any goroutine
 	Traffic func() Traffic       // from any goroutine
-	Control Control
-	State   openstack.State // from any goroutine
-	Log     *slog.Logger
+	Work    func() Work          // from any goroutine
+	// Settings by their keys, as they are in force; what is secret is not among them.
+	Settings map[string]string
+	Control  Control
+	State    openstack.State // from any goroutine
+	Log      *slog.Logger
 }
 
 // Server serves the admin port.
 type Server struct {
-	o    Options
-	http http.Server
+	o       Options
+	http    http.Server
+	metrics http.Handler
 }
 
 // New returns a server that has no listener yet.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, metrics: metrics(o)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("GET /status", s.status)
+	s.handle(mux)
 	mux.HandleFunc("GET /members", s.members)
-	mux.Handle("GET /metrics", metrics(o))
+	mux.Handle("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /openstack/sessions", s.inventory(listSessions))
 	mux.HandleFunc("GET /openstack/tokens", s.inventory(listTokens))
 	mux.HandleFunc("GET /openstack/groups", s.inventory(listGroups))
@@ -141,7 +161,14 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 /readyz             whether reads and writes are served; ?mode=read: whether reads are
 /status             how it is, JSON
 /members            the controllers of its group, JSON
+/events             the last things of note that it has seen, JSON
 /metrics            how it is, for Prometheus
+/group/status       the same of every member of the group, JSON; also /group/events, /group/metrics
+
+From its own machine, also as /group/...:
+/work               what clients have had done: commands, busiest clients, JSON
+/settings           settings in force, without secrets, JSON
+/goroutines         what the process is doing, for a defect report
 
 From its own machine, JSON, in pages: ?cursor= goes on with what next says:
 /openstack/sessions   sessions of the dashboard, never what is in them
@@ -154,8 +181,6 @@ POST /openstack/sessions/end?key=ID   log a user out; ?all=yes: everybody
 POST /drain                     give leases and leadership away; answers when it is safe to stop
 POST /member/remove?name=NAME   take a controller out of the group`)
 }
-
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answerJSON(w, s.report()) }
 
 func (s *Server) members(w http.ResponseWriter, _ *http.Request) {
 	st := s.o.Status()

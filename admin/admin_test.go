@@ -40,8 +40,10 @@ func startWith(t *testing.T, st *engine.Status, control admin.Control) string {
 		Traffic: func() admin.Traffic {
 			return admin.Traffic{Ports: []admin.Port{{Protocol: "redis"}}, Connections: 7, Input: 99}
 		},
-		Control: control,
-		Log:     slog.New(slog.DiscardHandler),
+		Control:  control,
+		Work:     func() admin.Work { return admin.Work{Clients: []admin.Client{{Host: "10.0.0.9"}}} },
+		Settings: map[string]string{"promise": "300ms", "data": "/d"},
+		Log:      slog.New(slog.DiscardHandler),
 	})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()

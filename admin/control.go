@@ -23,6 +23,8 @@ type Control interface {
 	Remove(ctx context.Context, name string) error
 	// Silent asks the other members and returns the names of those that do not answer now, which Status may not know. It takes seconds at most.
 	Silent() []string
+	// Ask asks all other members for a page, see Server.Answer, and returns when they have answered or ctx has ended.
+	Ask(ctx context.Context, page string) []Answer
 }
 
 // actionHeader must be there, whatever it says, in a request that changes something: a page in somebody's browser cannot send it to another host.

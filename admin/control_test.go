@@ -47,6 +47,12 @@ type actions struct {
 	did    []string
 	err    error
 	silent []string
+	says   []admin.Answer
+}
+
+func (a *actions) Ask(_ context.Context, page string) []admin.Answer {
+	a.did = append(a.did, "ask "+page)
+	return a.says
 }
 
 func (a *actions) Silent() []string { return a.silent }

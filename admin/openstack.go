@@ -14,8 +14,8 @@ import (
 // defaultTimeout is what tooz has as the timeout of a member.
 const defaultTimeout = 30 * time.Second
 
-// page is an answer in parts: Next is the cursor of the next one, empty after the last.
-type page struct {
+// listPage is an answer in parts: Next is the cursor of the next one, empty after the last.
+type listPage struct {
 	Items any       `json:"items"`
 	Next  string    `json:"next"`
 	Now   time.Time `json:"now"` // the group's time
@@ -23,19 +23,15 @@ type page struct {
 
 // inventory lets only this machine ask who is logged in and who holds what: the port has no passwords.
 func (s *Server) inventory(list func(v *openstack.Inventory, r *http.Request) (any, string, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if !fromHere(r) || !ownHost(r.Host) {
-			answer(w, http.StatusForbidden, "what is in there is told to the machine alone that the controller runs on")
-			return
-		}
+	return s.guard(true, func(w http.ResponseWriter, r *http.Request) {
 		v := s.services()
 		items, next, err := list(v, r)
 		if err != nil {
 			answer(w, codeOf(err), err.Error())
 			return
 		}
-		answerJSON(w, page{items, next, v.Now.UTC()})
-	}
+		answerJSON(w, listPage{items, next, v.Now.UTC()})
+	})
 }
 
 func (s *Server) services() *openstack.Inventory {

@@ -53,26 +53,28 @@ type Report struct {
 	Peers      []Peer             `json:"peers"`
 	Elections  []Election         `json:"elections"`
 	Causes     map[string]uint64  `json:"elections_by_cause"`
+	Common     map[string]string  `json:"common_settings"` // those that should be the same on all members
 }
 
 // Peer is a member as the controller that was asked sees it: what it does not know is 0.
 type Peer struct {
-	Name        string  `json:"name"`
-	Address     string  `json:"address"`
-	ID          string  `json:"id"` // hexadecimal
-	Role        string  `json:"role"`
-	Leader      bool    `json:"leader"`
-	Self        bool    `json:"self"`
-	Up          bool    `json:"up"`
-	InRoster    bool    `json:"in_roster"`
-	LeaseMs     float64 `json:"lease_ms"`
-	Match       uint64  `json:"match"`
-	Lag         uint64  `json:"lag"`
-	RoundTripMs float64 `json:"round_trip_ms"`
-	OffsetMs    float64 `json:"clock_offset_ms"`
-	FsyncMs     float64 `json:"slowest_fsync_ms"`
-	Level       uint32  `json:"level"`
-	Differs     uint64  `json:"differs"` // an entry after which its state was another one than here, 0 for none
+	Name        string     `json:"name"`
+	Address     string     `json:"address"`
+	ID          string     `json:"id"` // hexadecimal
+	Role        string     `json:"role"`
+	Leader      bool       `json:"leader"`
+	Self        bool       `json:"self"`
+	Up          bool       `json:"up"`
+	Heard       *time.Time `json:"heard"` // when anything last came from it, null for never, and for itself
+	InRoster    bool       `json:"in_roster"`
+	LeaseMs     float64    `json:"lease_ms"`
+	Match       uint64     `json:"match"`
+	Lag         uint64     `json:"lag"`
+	RoundTripMs float64    `json:"round_trip_ms"`
+	OffsetMs    float64    `json:"clock_offset_ms"`
+	FsyncMs     float64    `json:"slowest_fsync_ms"`
+	Level       uint32     `json:"level"`
+	Differs     uint64     `json:"differs"` // an entry after which its state was another one than here, 0 for none
 }
 
 // Election is a change of leadership.
@@ -83,6 +85,36 @@ type Election struct {
 	Cause  string    `json:"cause"`
 	TookMs float64   `json:"took_ms"`
 }
+
+// Event is something of note that a controller has seen; package engine has the kinds.
+type Event struct {
+	At     time.Time `json:"at"` // own wall clock
+	Kind   string    `json:"kind"`
+	Member string    `json:"member"` // whom it is about, empty for the group
+	Term   uint64    `json:"term"`
+	TookMs float64   `json:"took_ms"`
+	Count  uint64    `json:"count"`
+	Text   string    `json:"text"`
+}
+
+// Events is the JSON of /events.
+type Events struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	Events  []Event   `json:"events"` // the oldest first; a bounded number
+}
+
+func (s *Server) events() Events {
+	st := s.o.Status()
+	list := Events{Name: s.o.Name, Started: time.Unix(0, st.Started).UTC(), Events: []Event{}}
+	for _, e := range st.Events {
+		list.Events = append(list.Events, Event{time.Unix(0, e.At).UTC(), e.Kind, e.Member, e.Term, ms(e.Took), e.Count, e.Text})
+	}
+	return list
+}
+
+// common are the settings that members should have alike: timing, and what keys are worth.
+var common = []string{"promise", "lease", "heartbeat", "drift", "reads", "redis-classes", "memcached-classes"}
 
 // Holding is what the keys of a class amount to.
 type Holding struct {
@@ -105,22 +137,23 @@ func (s *Server) report() Report {
 		Term:    st.Term, Commit: st.Commit, Applied: st.Applied, Ops: st.Ops,
 		Started: time.Unix(0, st.Started).UTC(), GroupTime: time.Unix(0, st.Now).UTC(),
 		Data: st.Data, Durability: st.Durable, LogBytes: st.LogBytes, FsyncMs: ms(st.LogFsync),
-		Snapshot: st.Snapshot, Limit: st.Limit, Resident: st.Resident,
+		Snapshot: st.Snapshot, SnapTime: timeOf(st.SnapTime), Limit: st.Limit, Resident: st.Resident,
 		Budget: st.Memory.Budget, Used: st.Memory.Used,
 		Expired: st.Memory.Expired, Evicted: st.Memory.Evicted, Refused: st.Memory.Refused,
 		CanLose: st.CanLose, Draining: st.Draining, Visible: st.Visible, LeaseMs: leaseMs(st.Lease),
 		Peers: peersOf(&st), Elections: []Election{}, Causes: map[string]uint64{},
-		Classes: map[string]Holding{}, Spaces: map[string]Space{}, Traffic: s.o.Traffic(),
+		Classes: map[string]Holding{}, Spaces: map[string]Space{}, Traffic: s.o.Traffic(), Common: map[string]string{},
+	}
+	for _, key := range common {
+		if v, ok := s.o.Settings[key]; ok {
+			r.Common[key] = v
+		}
 	}
 	r.Verdict, r.Why = verdict(&st)
 	for _, e := range st.Elections {
 		r.Elections = append(r.Elections, Election{time.Unix(0, e.At).UTC(), e.Term, e.Leader, e.Cause, ms(e.Took)})
 	}
 	maps.Copy(r.Causes, st.Causes)
-	if st.SnapTime != 0 {
-		at := time.Unix(0, st.SnapTime).UTC()
-		r.SnapTime = &at
-	}
 	for i, c := range st.Memory.Class {
 		r.Classes[op.Class(i).String()] = Holding(c)
 	}
@@ -130,6 +163,15 @@ func (s *Server) report() Report {
 		}
 	}
 	return r
+}
+
+// timeOf is nil for 0.
+func timeOf(ns int64) *time.Time {
+	if ns == 0 {
+		return nil
+	}
+	at := time.Unix(0, ns).UTC()
+	return &at
 }
 
 func ms(ns int64) float64 { return float64(ns) / 1e6 }
@@ -148,7 +190,7 @@ func peersOf(st *engine.Status) []Peer {
 		all[i] = Peer{
 			Name: p.Name, Address: p.Addr, ID: strconv.FormatUint(p.ID, 16), Role: p.Role, Leader: p.Name == st.Leader, Self: p.Self, Up: p.Up || p.Self,
 			InRoster: p.InRoster, LeaseMs: ms(p.GrantLeft), Match: p.Match, Lag: p.Lag,
-			RoundTripMs: ms(p.RoundTrip), OffsetMs: ms(p.ClockOffset), FsyncMs: ms(p.Fsync), Level: p.Level, Differs: p.Differs,
+			Heard: timeOf(p.Heard), RoundTripMs: ms(p.RoundTrip), OffsetMs: ms(p.ClockOffset), FsyncMs: ms(p.Fsync), Level: p.Level, Differs: p.Differs,
 		}
 	}
 	return all

@@ -38,6 +38,18 @@ func (c control) Silent() []string {
 	return nil
 }
 
+// Ask asks the other members for a page of their admin ports.
+func (c control) Ask(ctx context.Context, page string) (all []admin.Answer) {
+	n := c.node.Load()
+	if n == nil {
+		return nil
+	}
+	for _, a := range n.Ask(ctx, page) {
+		all = append(all, admin.Answer{Name: a.Name, Address: a.Addr, Body: a.Body, Err: a.Err, Took: a.Took, Ahead: a.Ahead, Heard: a.Heard})
+	}
+	return all
+}
+
 // handOver makes the stop of this member unnoticed by the others, if there are any and in time.
 func (d *process) handOver() {
 	if d.config.Alone() {

@@ -142,7 +142,7 @@ func (d *process) begin() (err error) {
 	}
 	d.desk = newDesk(c.HoldRedis)
 	d.admin = admin.New(admin.Options{
-		Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Control: control{d}, State: d.desk, Log: d.log,
+		Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Work: d.host.work, Settings: openSettings(c), Control: control{d}, State: d.desk, Log: d.log,
 	})
 	for _, o := range only(d.listeners, adminPort) {
 		go func() {
@@ -178,7 +178,7 @@ func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
 		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit), ReplyLimit: replyLimit(c),
-		SnapshotAfter: int64(c.SnapshotLog), Logger: d.log, Stopping: d.stop,
+		SnapshotAfter: int64(c.SnapshotLog), Logger: d.log, Stopping: d.stop, Answer: d.admin.Answer,
 		ReadIndex: c.Reads == "readindex", Promise: c.Promise, Lease: c.Lease, Heartbeat: c.Heartbeat, ClockBound: c.ClockBound, Drift: c.Drift,
 	}
 	for _, o := range only(d.listeners, peerPort) {
@@ -212,6 +212,17 @@ func (d *process) load() error {
 	d.node.Store(node)
 	d.desk.open(node)
 	return nil
+}
+
+// openSettings are the settings in force, without those that are secret.
+func openSettings(c *config.Config) map[string]string {
+	all := map[string]string{}
+	for _, s := range c.Settings() {
+		if !s.Secret {
+			all[s.Key] = s.String()
+		}
+	}
+	return all
 }
 
 func durability(name string) cluster.Durability {
