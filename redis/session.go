@@ -239,10 +239,12 @@ func (s *Session) request() verdict {
 	row, err := lookup(q.args)
 	switch {
 	case err != nil:
-	case s.user != nil:
+	case s.user == nil:
+		if row.Flags&NoAuth == 0 {
+			err = errNoAuth
+		}
+	case !s.user.All():
 		err = s.permit(row, q.args)
-	case row.Flags&NoAuth == 0:
-		err = errNoAuth
 	}
 	if s.multi != nil && (err != nil || row.Flags&Immediate == 0) {
 		return s.enqueue(row, err)
