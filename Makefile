@@ -58,6 +58,11 @@ chaos: build ## disturb a group of three for MINUTES (5) under load (root: links
 openstack: build ## OpenStack's own services on the daemon, in a Debian of their own (root; 2.5 GB at first, an hour); writes docs/openstack-results.md
 	test/openstack/run
 
+# The suites are fetched from Debian's archive into CONFORMANCE_CACHE, and kept there.
+CONFORMANCE_CACHE ?= /var/tmp/holdfast-conformance
+conformance: build ## redis's and memcached's own tests on the daemon and on the originals (half an hour); writes docs/conformance.md
+	$(GO) run ./test/conformance -holdfast bin/holdfast -cache $(CONFORMANCE_CACHE) -o docs/conformance.md
+
 fuzz: ## every fuzz target, FUZZTIME (20s) each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
@@ -78,4 +83,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin dist
 
-.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack fuzz bench bench-group docs clean
+.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack conformance fuzz bench bench-group docs clean

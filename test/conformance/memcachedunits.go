@@ -1,0 +1,58 @@
+//go:build linux
+
+package main
+
+// memcachedUnits are memccapable and the files below t/ that are run. Which tests a file is excused from, and why, stands beside it.
+var memcachedUnits = []unit{
+	{name: capable, demanded: true},
+	{name: "00-startup", demanded: true},
+	{name: "binary", demanded: true},
+	{name: "binary-get", demanded: true},
+	{name: "bogus-commands", demanded: true},
+	{name: "cas", demanded: true},
+	{name: "expirations", demanded: true},
+	{name: "flags", demanded: true},
+	{name: "flush-all", demanded: true},
+	{name: "getandtouch", demanded: true},
+	{name: "getset", demanded: true},
+	{name: "incrdecr", demanded: true},
+	{name: "issue_104", demanded: true},
+	{name: "issue_108", demanded: true},
+	{name: "issue_14", demanded: true},
+	{name: "issue_140", demanded: true},
+	{name: "issue_152", demanded: true},
+	{name: "issue_163", demanded: true},
+	{name: "issue_192", demanded: true},
+	{name: "issue_22", demanded: true},
+	{name: "issue_29", demanded: true},
+	{name: "issue_3", demanded: true},
+	{name: "issue_41", demanded: true},
+	{name: "issue_42", demanded: true},
+	{name: "issue_50", demanded: true},
+	{name: "issue_61", demanded: true},
+	{name: "issue_67", demanded: true},
+	{name: "issue_68", demanded: true},
+	{name: "issue_70", demanded: true},
+	{name: "item_size_max", demanded: true},
+	{name: "line-lengths", demanded: true},
+	{name: "lru", demanded: true},
+	{name: "malicious-commands", demanded: true},
+	{name: "maxconns", demanded: true},
+	{name: "metaget", demanded: true},
+	{name: "misbehave", demanded: true},
+	{name: "multiversioning", demanded: true},
+	{name: "noreply", demanded: true},
+	{name: "quit", demanded: true},
+	{name: "refhang", demanded: true},
+	{name: "shutdown", demanded: true},
+	{name: "stats", demanded: true},
+	{name: "stats-conns", demanded: true},
+	{name: "stats-detail", demanded: true},
+	{name: "strtol-testing", demanded: true},
+	{name: "touch", demanded: true},
+	{name: "watcher", demanded: true},
+	{name: "watcher_connid", demanded: true},
+}
+
+// memcachedLeftOut are the files that are not run, and why.
+var memcachedLeftOut = []exclusion{}
