@@ -33,7 +33,7 @@ const pure = "clock random os net sync goroutines map-order"
 var rooms = []room{
 	{"op", "", "", pure + " floats",
 		"an op means the same on every controller and in every replay"},
-	{"keyspace", "op", "github.com/google/btree", pure + " floats",
+	{"keyspace", "op", "", pure + " floats",
 		"two members that applied the same entries must be equal byte by byte"},
 	{"engine", "op keyspace", "", "clock random os net goroutines",
 		"a door has no other side that a dialect could see"},

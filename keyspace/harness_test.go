@@ -100,8 +100,27 @@ func newGenerator(seed uint64) *generator {
 var testSpaces = []op.Space{0, 1, 2, 3, op.Memcache}
 
 func (g *generator) key() op.Key {
+	if g.IntN(5) == 0 {
+		return g.keyFor("hmlz"[g.IntN(4)])
+	}
 	n := g.IntN(g.keys)
 	return key(testSpaces[n%len(testSpaces)], fmt.Sprintf("%c%d", "skx"[n%3], n))
+}
+
+// keyFor picks one of the keys that mostly hold one type, so that their values grow.
+func (g *generator) keyFor(kind byte) op.Key {
+	if g.IntN(8) == 0 {
+		return g.key()
+	}
+	n := g.IntN(6)
+	return key(testSpaces[n%len(testSpaces)], fmt.Sprintf("%c%d", kind, n))
+}
+
+func (g *generator) keysFor(kind byte) (ks []op.Key) {
+	for range g.IntN(4) + 1 {
+		ks = append(ks, g.keyFor(kind))
+	}
+	return ks
 }
 
 func (g *generator) keysOf(n int) (ks []op.Key) {
@@ -163,6 +182,9 @@ func (g *generator) members() (ms [][]byte) {
 }
 
 func (g *generator) write() op.Write {
+	if g.IntN(2) == 0 {
+		return g.writeMore()
+	}
 	switch g.IntN(26) {
 	case 0, 1, 2, 3, 4, 5, 6:
 		return &op.Set{Key: g.key(), Value: g.value(), Flags: uint32(g.IntN(2) * 77), Life: g.life(), Cond: g.cond(), Get: g.IntN(4) == 0}
@@ -221,6 +243,9 @@ func (g *generator) write() op.Write {
 }
 
 func (g *generator) read() op.Read {
+	if g.IntN(2) == 0 {
+		return g.readMore()
+	}
 	switch g.IntN(12) {
 	case 0:
 		return &op.GetMany{Keys: g.keysOf(4)}
@@ -231,7 +256,7 @@ func (g *generator) read() op.Read {
 	case 3:
 		return &op.TypeOf{Key: g.key()}
 	case 4:
-		return &op.Length{Key: g.key(), Of: op.Type(g.IntN(3) + 1)}
+		return &op.Length{Key: g.key(), Of: op.Type(g.IntN(5) + 1)}
 	case 5:
 		return &op.GetRange{Key: g.key(), Start: g.Int64N(40) - 20, End: g.Int64N(400) - 200}
 	case 6:
@@ -313,7 +338,7 @@ func verify(t *testing.T, s *State) {
 				}
 				trees[tr] = true
 				bytes := uint64(0)
-				s.trees[tr].Ascend(func(el element) bool { bytes += el.cost(); return true })
+				s.trees[tr].main().walk(0, func(el element) bool { bytes += el.cost(e.kind()); return true })
 				if bytes != s.trees[tr].bytes {
 					t.Fatalf("%q: a tree of %d bytes says %d", e.key(), bytes, s.trees[tr].bytes)
 				}

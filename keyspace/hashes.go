@@ -10,7 +10,7 @@ func (s *State) hashSet(o *op.HashSet, res *op.Result) {
 	f := s.at(o.Key)
 	s.elems = s.elems[:0]
 	for _, x := range o.Fields {
-		s.elems = append(s.elems, element{x.Name, x.Value})
+		s.elems = append(s.elems, element{name: x.Name, value: x.Value})
 	}
 	n, st := s.add(&f, op.Hash, s.elems, o.IfAbsent)
 	res.Int, res.Status, res.Version = int64(n), st, f.version()
@@ -44,7 +44,7 @@ func (s *State) hashIncrBy(o *op.HashIncrBy, res *op.Result) {
 		return
 	}
 	res.Scratch = strconv.AppendInt(res.Scratch[:0], sum, 10)
-	s.elems = append(s.elems[:0], element{o.Field, res.Scratch})
+	s.elems = append(s.elems[:0], element{name: o.Field, value: res.Scratch})
 	if _, res.Status = s.add(&f, op.Hash, s.elems, false); res.Status == op.OK {
 		res.Int, res.Version = sum, f.version()
 	}

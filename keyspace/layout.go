@@ -11,7 +11,7 @@ import (
 //	0   version    8
 //	8   length of the value 4
 //	12  length of the key   2; longKey: it stands in 4 bytes before the key
-//	14  bits       1: type 2 (0: a free slot), mortal, flagged, treed, longKey
+//	14  bits       1: type 3 (0: a free slot), mortal, flagged, treed, longKey
 //	15  home       1: space 5, class 2
 //	16  deadline   8, next 4, prev 4: only if mortal
 //	    flags      4: only if flagged
@@ -23,11 +23,11 @@ type item []byte
 const (
 	headSize  = 16
 	timerSize = 16
-	typeMask  = 3
-	mortal    = 4
-	flagged   = 8
-	treed     = 16
-	longKey   = 32
+	typeMask  = 7
+	mortal    = 8
+	flagged   = 16
+	treed     = 32
+	longKey   = 64
 
 	treeValue   = 4
 	maxShortKey = 1<<16 - 1

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
@@ -28,7 +29,7 @@ type thing struct {
 	op.Key
 	kind     op.Type
 	str      string
-	elems    []element // as they came, or by name once large
+	elems    []element // as they came, or by the hash of their names once large
 	large    bool
 	flags    uint32
 	deadline int64
@@ -79,7 +80,7 @@ func (x *thing) cost() uint64 {
 	if x.large {
 		n = 4
 		for _, el := range x.elems {
-			extra += el.cost()
+			extra += el.cost(x.kind)
 		}
 	}
 	n += 16 + len(x.Name)
@@ -95,7 +96,7 @@ func (x *thing) cost() uint64 {
 func (x *thing) packed() []byte {
 	b := []byte{0, 0}
 	for _, el := range x.elems {
-		b = appendElement(b, el, x.kind == op.Hash)
+		b = appendElement(b, el, x.kind)
 	}
 	return b
 }
@@ -245,8 +246,22 @@ func (m *model) setElements(k op.Key, old *thing, kind op.Type, elems []element,
 	if old != nil {
 		x.flags, x.deadline = old.flags, old.deadline
 	}
-	if x.large = large || len(elems) > 128 || len(x.packed()) > 4096; x.large {
-		slices.SortFunc(x.elems, func(a, b element) int { return bytes.Compare(a.name, b.name) })
+	switch x.large = large || len(elems) > 128 || len(x.packed()) > 4096; {
+	case kind == op.List:
+	case kind == op.Sorted:
+		slices.SortFunc(x.elems, func(a, b element) int {
+			if c := cmp.Compare(a.score(), b.score()); c != 0 {
+				return c
+			}
+			return bytes.Compare(a.name, b.name)
+		})
+	case x.large:
+		slices.SortFunc(x.elems, func(a, b element) int {
+			if x, y := byName(a.name).key, byName(b.name).key; x != y {
+				return cmp.Compare(x, y)
+			}
+			return bytes.Compare(a.name, b.name)
+		})
 	}
 	return m.put(x)
 }
@@ -264,7 +279,7 @@ func (m *model) add(k op.Key, kind op.Type, els []element, fresh bool, r *op.Res
 	}
 	changed := false
 	for _, el := range els {
-		el = element{bytes.Clone(el.name), bytes.Clone(el.value)}
+		el = element{name: bytes.Clone(el.name), value: bytes.Clone(el.value)}
 		i := slices.IndexFunc(all, func(a element) bool { return bytes.Equal(a.name, el.name) })
 		switch {
 		case i < 0:
@@ -430,7 +445,7 @@ func (m *model) do(o op.Op) (r op.Result) {
 	case *op.HashSet:
 		var els []element
 		for _, f := range o.Fields {
-			els = append(els, element{f.Name, f.Value})
+			els = append(els, element{name: f.Name, value: f.Value})
 		}
 		m.add(o.Key, op.Hash, els, o.IfAbsent, &r)
 	case *op.SetAdd:
@@ -498,7 +513,7 @@ func (m *model) do(o op.Op) (r op.Result) {
 			}
 		}
 	default:
-		panic(fmt.Sprintf("the model does not know %T", o))
+		m.doMore(o, &r)
 	}
 	return r
 }
@@ -545,10 +560,13 @@ func (m *model) expire(o *op.Expire, r *op.Result) {
 // known says whether the model can do o.
 func known(o op.Op) bool {
 	switch o.(type) {
-	case *op.SetMany, *op.SetRange, *op.Count, *op.HashIncrBy, *op.Tx:
+	case *op.SetMany, *op.SetRange, *op.Count, *op.HashIncrBy, *op.Tx, *op.SetPop:
 		return false
 	case *op.Set, *op.Splice, *op.Delete, *op.IncrBy, *op.Expire, *op.Rename, *op.HashSet, *op.HashDelete, *op.SetAdd, *op.SetRemove, *op.Flush, *op.Evict,
-		*op.Get, *op.HashAll, *op.SetAll:
+		*op.Get, *op.HashAll, *op.SetAll,
+		*op.ListPush, *op.ListPop, *op.ListMove, *op.ListSet, *op.ListInsert, *op.ListRemove, *op.ListTrim, *op.SortedAdd, *op.SortedRemove, *op.SortedCut,
+		*op.SortedPop, *op.SetMove, *op.SetStore, *op.Store, *op.SetBit,
+		*op.ListRange, *op.ListFind, *op.SortedScore, *op.SortedRank, *op.SortedRange, *op.Combine, *op.BitCount, *op.BitFind:
 		return true
 	}
 	return false

@@ -1,7 +1,7 @@
 package keyspace
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -199,7 +199,7 @@ func TestBoundOfPacked(t *testing.T) {
 			f.one(&op.SetAdd{Key: key(0, "s"), Members: [][]byte{[]byte(name)}})
 		}
 		res := f.read(&op.SetAll{Key: key(0, "s")})
-		sorted := slices.IsSortedFunc(res.List, func(a, b op.Result) int { return bytes.Compare(a.Value, b.Value) })
+		sorted := slices.IsSortedFunc(res.List, func(a, b op.Result) int { return cmp.Compare(byName(a.Value).key, byName(b.Value).key) })
 		if len(res.List) != x.elements || sorted != x.tree {
 			t.Errorf("%+v: %d members, a tree: %v", x, len(res.List), sorted)
 		}

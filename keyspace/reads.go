@@ -42,6 +42,28 @@ func (s *State) read(r op.Read, present int64, res *op.Result) (due bool) {
 		return s.setHas(r, p, res)
 	case *op.SetAll:
 		return s.setAll(r, p, res)
+	case *op.ListRange:
+		return s.listRange(r, p, res)
+	case *op.ListFind:
+		return s.listFind(r, p, res)
+	case *op.SortedScore:
+		return s.sortedScore(r, p, res)
+	case *op.SortedRank:
+		return s.sortedRank(r, p, res)
+	case *op.SortedRange:
+		return s.sortedRange(r, p, res)
+	case *op.Combine:
+		return s.combine(r, p, res)
+	case *op.Sample:
+		return s.sample(r, p, res)
+	case *op.ScanIn:
+		return s.scanIn(r, p, res)
+	case *op.Describe:
+		return s.describe(r, p, res)
+	case *op.BitCount:
+		return s.bitCount(r, p, res)
+	case *op.BitFind:
+		return s.bitFind(r, p, res)
 	case *op.Versions:
 		return s.versions(r, p, res)
 	case *op.Dump:
@@ -184,19 +206,23 @@ func (s *State) length(r *op.Length, p int64, res *op.Result) bool {
 func (s *State) getRange(r *op.GetRange, p int64, res *op.Result) bool {
 	due := s.get(r.Key, p, res)
 	n := int64(len(res.Value))
-	from, to := r.Start, r.End
-	if from < 0 {
-		from = max(from+n, 0)
-	}
-	if to < 0 {
-		to += n
-	}
-	if to = min(to, n-1); from > to {
-		res.Value = nil
+	if i, j := span(r.Start, r.End, n); i < j {
+		res.Value = res.Value[i:j]
 	} else {
-		res.Value = res.Value[from : to+1]
+		res.Value = nil
 	}
 	return due
+}
+
+// span turns the places start to end, both included and negative ones counted from the end, into the half-open range i to j of n elements. It is empty if i is not below j.
+func span(start, end, n int64) (i, j int64) {
+	if start < 0 {
+		start = max(start+n, 0)
+	}
+	if end < 0 {
+		end += n
+	}
+	return start, min(end, n-1) + 1
 }
 
 // collection finds the hash or set at k; res tells when there is none.

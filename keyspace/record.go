@@ -24,9 +24,9 @@ var errRecord = errors.New("keyspace: bytes that are no record of a key")
 func (s *State) appendRecord(b []byte, e item) []byte {
 	if n := e.tree(); n != 0 {
 		t := s.trees[n]
-		b = appendRecordHead(b, e, t.Len())
-		t.Ascend(func(el element) bool {
-			b = appendElement(b, el, e.kind() == op.Hash)
+		b = appendRecordHead(b, e, t.len())
+		t.main().walk(0, func(el element) bool {
+			b = appendElement(b, el, t.kind)
 			return true
 		})
 		return b
@@ -97,11 +97,11 @@ func (u *unfinished) begin(b []byte) (rest []byte, err error) {
 	u.shape.deadline = int64(r.uint(maxDeadline))
 	u.left = int(r.uint(op.MaxValue))
 	treed := form&recordTree != 0
-	if r.bad || u.shape.kind == 0 || form&^(recordTree|typeMask) != 0 || treed && (u.shape.kind == op.String || u.left == 0) {
+	if r.bad || u.shape.kind == 0 || u.shape.kind > op.Sorted || form&^(recordTree|typeMask) != 0 || treed && (u.shape.kind == op.String || u.left == 0) {
 		return nil, errRecord
 	}
 	if treed {
-		u.tree = newTree()
+		u.tree = newTree(u.shape.kind)
 	}
 	return r.b, nil
 }
@@ -119,10 +119,10 @@ func (u *unfinished) more(b []byte) error {
 	r := fields{b: b}
 	for len(r.b) > 0 {
 		el := element{name: r.sized(op.MaxValue)}
-		if u.shape.kind == op.Hash {
+		if hasValues(u.shape.kind) {
 			el.value = r.sized(op.MaxValue)
 		}
-		if r.bad || u.left == 0 || !u.tree.put(el) {
+		if r.bad || u.left == 0 || u.shape.kind == op.Sorted && !el.score().Valid() || !u.tree.put(el) {
 			return errRecord
 		}
 		u.left--
@@ -139,10 +139,17 @@ func (u *unfinished) sound() bool {
 		return false
 	}
 	r, n := fields{b: u.value[packedHead:]}, 0
-	for ; len(r.b) > 0; n++ {
-		r.sized(maxPackedBytes)
-		if u.shape.kind == op.Hash {
-			r.sized(maxPackedBytes)
+	for last := (element{}); len(r.b) > 0; n++ {
+		el := element{name: r.sized(maxPackedBytes)}
+		if hasValues(u.shape.kind) {
+			el.value = r.sized(maxPackedBytes)
+		}
+		if u.shape.kind == op.Sorted {
+			el.key = uint64(el.score())
+			if !el.score().Valid() || !last.before(el) {
+				return false
+			}
+			last = el
 		}
 	}
 	return !r.bad && n > 0 && n <= maxPackedElements && n == int(le.Uint16(u.value))

@@ -43,9 +43,7 @@ type stream struct {
 	r     ref    // pinned block, 0 if it is a tree
 	value []byte // what is left of the block's value
 	tree  *tree  // a clone
-	pairs bool
-	last  element // the last one that is out
-	left  int     // elements to come
+	left  int    // elements to come
 	size  int
 }
 
@@ -179,11 +177,11 @@ func (w *Snapshot) keep(f *found) {
 
 // begin makes a stream of a large value: a pinned block stays as it is, a tree is cloned.
 func (w *Snapshot) begin(e item, r ref) {
-	st := &stream{pairs: e.kind() == op.Hash}
+	st := &stream{}
 	n := e.tree()
 	if n != 0 {
 		st.tree = w.s.trees[n].clone()
-		st.left, st.size = st.tree.Len(), int(st.tree.bytes)
+		st.left, st.size = st.tree.len(), int(st.tree.bytes)
 		st.begin = appendRecordHead(appendFrameKey(nil, e), e, st.left)
 	} else {
 		if w.s.slab.pinned(r) {
@@ -226,14 +224,8 @@ func (w *Snapshot) stream(buf []byte) []byte {
 // elements writes about snapshotPart bytes of elements.
 func (st *stream) elements(buf []byte) []byte {
 	end := len(buf) + snapshotPart
-	skip := st.last.name != nil
-	st.tree.AscendGreaterOrEqual(st.last, func(el element) bool {
-		if skip {
-			skip = false
-			return true
-		}
-		buf = appendElement(buf, el, st.pairs)
-		st.last = el
+	st.tree.main().walk(st.tree.len()-st.left, func(el element) bool {
+		buf = appendElement(buf, el, st.tree.kind)
 		st.left--
 		return len(buf) < end
 	})

@@ -39,6 +39,38 @@ func (s *State) do(o op.Op, res *op.Result) {
 		s.setAdd(o, res)
 	case *op.SetRemove:
 		s.setRemove(o, res)
+	case *op.ListPush:
+		s.listPush(o, res)
+	case *op.ListPop:
+		s.listPop(o, res)
+	case *op.ListMove:
+		s.listMove(o, res)
+	case *op.ListSet:
+		s.listSet(o, res)
+	case *op.ListInsert:
+		s.listInsert(o, res)
+	case *op.ListRemove:
+		s.listRemove(o, res)
+	case *op.ListTrim:
+		s.listTrim(o, res)
+	case *op.SortedAdd:
+		s.sortedAdd(o, res)
+	case *op.SortedRemove:
+		s.sortedRemove(o, res)
+	case *op.SortedCut:
+		s.sortedCut(o, res)
+	case *op.SortedPop:
+		s.sortedPop(o, res)
+	case *op.SetPop:
+		s.setPop(o, res)
+	case *op.SetMove:
+		s.setMove(o, res)
+	case *op.SetStore:
+		s.setStore(o, res)
+	case *op.Store:
+		s.storeWhole(o, res)
+	case *op.SetBit:
+		s.setBit(o, res)
 	case *op.Flush:
 		s.flush(o, res)
 	case *op.Tx:
