@@ -164,7 +164,8 @@ func (w *settingsWriter) passwordOption() string {
 }
 
 func (w *settingsWriter) djangoRedis() {
-	w.line(`CACHES = {
+	imports, retry := w.redisRetry()
+	w.line(`%sCACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": "redis://%s/%d",
@@ -172,10 +173,10 @@ func (w *settingsWriter) djangoRedis() {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
             # The group holds a request for up to 3 s while it chooses a new leader: wait longer than that.
             "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 5,%s
+            "SOCKET_TIMEOUT": 5,%s%s
         },
     },
-}`, hostPort(w.Hosts[0], w.Redis), w.Sessions, w.passwordOption())
+}`, imports, hostPort(w.Hosts[0], w.Redis), w.Sessions, retry, w.passwordOption())
 	w.line(`# Do not list several servers in LOCATION: django-redis reads from any of them but writes to the first alone, and has no fail-over for reads.`)
 }
 
@@ -190,7 +191,8 @@ func (w *settingsWriter) djangoSentinel() {
 	} else {
 		password = "\n            \"SENTINEL_KWARGS\": {\"socket_connect_timeout\": 1, \"socket_timeout\": 5},"
 	}
-	w.line(`# Each controller answers as Sentinel, with itself as the master: a client stays at the first that answers.
+	imports, retry := w.redisRetry()
+	w.line(`%s# Each controller answers as Sentinel, with itself as the master: a client stays at the first that answers.
 DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
 CACHES = {
     "default": {
@@ -202,10 +204,28 @@ CACHES = {
             "SENTINELS": [%s],%s
             # The group holds a request for up to 3 s while it chooses a new leader: wait longer than that.
             "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 5,%s
+            "SOCKET_TIMEOUT": 5,%s%s
         },
     },
-}`, w.Master, w.Sessions, strings.Join(pairs, ", "), password, w.passwordOption())
+}`, imports, w.Master, w.Sessions, strings.Join(pairs, ", "), password, retry, w.passwordOption())
+}
+
+// redisRetry has redis-py ask again what was on its way when a member died, for a little longer than a service manager needs to start one again: without it
+// that page finds no session, and its user is at the form. It came with redis-py 4.1.
+func (w *settingsWriter) redisRetry() (imports, option string) {
+	if w.release < zed {
+		return "", ""
+	}
+	return `from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError, TimeoutError
+from redis.retry import Retry
+
+`, `
+            # What was on its way when a member died is asked again: of the next one, or of the same when it is back.
+            "CONNECTION_POOL_KWARGS": {
+                "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02), 5),
+                "retry_on_error": [ConnectionError, TimeoutError],
+            },`
 }
 
 func (w *settingsWriter) keystone(protocol string) {

@@ -19,9 +19,10 @@ func TestSettings(t *testing.T) {
 		has                        string // lines between |
 		hasNot                     string
 	}{
-		{"horizon", "flamingo", "", threeControllers, `"SENTINELS": [("c1", 6379), ("c2", 6379), ("c3", 6379)]|"LOCATION": "redis://mymaster/1"`, "PASSWORD"},
+		{"horizon", "flamingo", "", threeControllers, `"SENTINELS": [("c1", 6379), ("c2", 6379), ("c3", 6379)]|"LOCATION": "redis://mymaster/1"|"retry_on_error": [ConnectionError, TimeoutError]`, "PASSWORD"},
 		{"horizon", "zed", "", secure, `"PASSWORD": "REPLACE-WITH-PASSWORD"|"SENTINEL_KWARGS": {"password": "REPLACE-WITH-PASSWORD"`, ""},
-		{"horizon", "epoxy", "", one, `"LOCATION": "redis://127.0.0.1:6379/1"|List all with --controllers`, "SENTINELS"},
+		{"horizon", "epoxy", "", one, `"LOCATION": "redis://127.0.0.1:6379/1"|List all with --controllers|"retry": Retry(`, "SENTINELS"},
+		{"horizon", "train", "", one, `"LOCATION": "redis://127.0.0.1:6379/1"`, "retry"},
 		{"horizon", "mitaka", "", threeControllers, `"BACKEND": "redis_cache.cache.RedisCache"|"LOCATION": "c1:6379:1"`, "SENTINELS"},
 		{"horizon", "zed", "memcached", threeControllers, `PyMemcacheCache|"LOCATION": ["c1:11211", "c2:11211", "c3:11211"]|"timeout": 3`, ""},
 		{"horizon", "train", "memcached", threeControllers, `memcached.MemcachedCache|"dead_retry": 30`, "PyMemcache"},

@@ -25,10 +25,8 @@ ROUNDS_AFTER = 3  # pages that each user opens after the death
 # CACHES['default'], with {redis} and so on to be filled in, and what else the form needs. None: what holdfast config prints.
 PRINTED = 'as holdfast config prints it'
 PRINTED_MEMCACHED = PRINTED + ', --protocol memcached'
-PRINTED_RETRY = PRINTED + ', and a retry'
 FORMS = {
     PRINTED: None,
-    PRINTED_RETRY: None,
     'django-redis, redis://': ("{{'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://{redis}/1',"
                                " 'OPTIONS': {{'CLIENT_CLASS': 'django_redis.client.DefaultClient'}}}}", ''),
     'redis_cache, host:port:db': ("{{'BACKEND': 'redis_cache.cache.RedisCache', 'LOCATION': '{redis}:1'}}", ''),
@@ -38,15 +36,6 @@ FORMS = {
     'PyLibMCCache': ("{{'BACKEND': 'django.core.cache.backends.memcached.PyLibMCCache', 'LOCATION': {memcached}}}", ''),
 }
 
-# What was on its way when its member died is asked of the next one; without it the page finds no session.
-RETRY = '''
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError, TimeoutError
-from redis.retry import Retry
-CACHES['default']['OPTIONS']['CONNECTION_POOL_KWARGS'] = {
-    'retry': Retry(ExponentialBackoff(cap=0.5, base=0.02), 5), 'retry_on_error': [ConnectionError, TimeoutError]}
-'''
-
 
 class Horizon:
     """The dashboard on the first controller. A context."""
@@ -54,7 +43,6 @@ class Horizon:
     def __init__(self, form, servers):
         if form.startswith(PRINTED):
             chosen = world.printed('horizon', 0, *(['--protocol', 'memcached'] if form == PRINTED_MEMCACHED else []))
-            chosen += RETRY if form == PRINTED_RETRY else ''
         else:
             cache, more = FORMS[form]
             known = {'redis': servers.redis(0), 'memcached': servers.memcached()}
@@ -205,7 +193,7 @@ def deaths(servers, form):
         servers.mend()
         servers.lead(1)
         yield 'the one Horizon talks to, started again after 1 s', lambda: servers.kill_for_a_while(0, RESTART)
-    if form in (PRINTED, PRINTED_RETRY):
+    if form == PRINTED:
         servers.mend()
         servers.lead(0)
         yield 'the one Horizon talks to, which leads', lambda: servers.kill(0)
