@@ -1,6 +1,9 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Conn is a connection as its session sees it.
 type Conn struct {
@@ -12,12 +15,18 @@ type Conn struct {
 	driver        interface{ enqueue() }
 }
 
-// Wake makes a parked session be processed again. Any goroutine may call it, at any time, as often as it likes: on a connection that is
-// not parked, or gone, it does nothing. On the worker itself, during Flush, it is cheap.
+// Wake makes the session be processed again soon, whether it is parked or waits for input, so that it can go on or say something unasked. Any goroutine
+// may call it, at any time, as often as it likes: on a connection that is gone it does nothing. On the worker itself, during Flush, it is cheap.
 func (c *Conn) Wake() {
 	if !c.woken.Swap(true) {
 		c.driver.enqueue()
 	}
+}
+
+// After calls f on a goroutine of its own when d is over, unless stop is called before.
+func (c *Conn) After(d time.Duration, f func()) (stop func()) {
+	t := time.AfterFunc(d, f)
+	return func() { t.Stop() }
 }
 
 // ID numbers the connections of a server, from 1.

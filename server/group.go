@@ -2,7 +2,9 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +66,7 @@ func (g *group) attend() {
 	if now := g.server.beats.Load(); now != g.beat {
 		g.beat = now
 		for c := range g.streams {
-			if state := c.waits.Load(); state != 0 && g.server.expired(now, uint32(state>>1), state&1 == 1) {
+			if state := c.waits.Load(); state != 0 && g.server.expired(c.session, now, uint32(state>>1), state&1 == 1) {
 				g.drop(c, "it was silent or did not read for too long")
 			}
 		}
@@ -104,6 +106,8 @@ type stream struct {
 	in      []byte // unconsumed input
 	want    int    // bytes that in must have before it is processed
 	last    bool   // what arrives within grace of draining is read
+
+	interrupted bool // a deadline in the past may have been set, to end a Read
 }
 
 func newStream(raw net.Conn, config *tls.Config) *stream {
@@ -115,7 +119,15 @@ func newStream(raw net.Conn, config *tls.Config) *stream {
 	return c
 }
 
-func (c *stream) enqueue() { signal(c.bell) }
+func (c *stream) enqueue() {
+	signal(c.bell)
+	if state := c.waits.Load(); state != 0 && state&1 == 0 {
+		c.raw.SetReadDeadline(past)
+	}
+}
+
+// past ends a Read.
+var past = time.Unix(1, 0)
 
 // adopt begins to serve c.
 func (g *group) adopt(c *stream) {
@@ -177,22 +189,34 @@ func (c *stream) conn() net.Conn {
 	return c.raw
 }
 
-// read waits until in holds what the session wants. It returns false if the connection is over.
+// read waits until in holds what the session wants, or the session is woken. It returns false if the connection is over.
 func (c *stream) read() bool {
 	g := c.group
 	for len(c.in) < c.want {
 		if !c.enlarge() {
 			return false
 		}
+		if c.interrupted { // before draining is looked at: who sets that sets a deadline afterwards
+			c.interrupted = false
+			c.raw.SetReadDeadline(time.Time{})
+		}
 		if !c.last && g.server.draining.Load() {
 			c.last = true
 			c.raw.SetReadDeadline(time.Now().Add(grace))
 		}
-		c.waits.Store(uint64(g.server.beats.Load()) << 1)
+		c.waits.Store(uint64(g.server.beats.Load()) << 1) // before woken is looked at: who sets that looks at this afterwards
+		if !c.last && c.woken.Load() {
+			c.waits.Store(0)
+			c.interrupted = true // there may be a deadline already, or soon
+			return true
+		}
 		n, err := c.conn().Read(c.in[len(c.in):cap(c.in)])
 		c.waits.Store(0)
 		c.in = c.in[:len(c.in)+n]
 		g.account.in.Add(uint64(n))
+		if c.interrupted = errors.Is(err, os.ErrDeadlineExceeded) && !c.last; c.interrupted {
+			continue
+		}
 		if err != nil && len(c.in) < c.want {
 			return false
 		}

@@ -128,7 +128,7 @@ func TestIdle(t *testing.T) {
 		}
 		idle.end()
 		s.ready.Store(true)
-		s.conn.Wake()
+		s.wake()
 		parked.hear("")
 		busy.say("echo b\n")
 		busy.hear("b")

@@ -75,7 +75,7 @@ func TestSleeps(t *testing.T) {
 		}
 	}
 	s.ready.Store(true)
-	s.conn.Wake()
+	s.wake()
 	c.hear("", "a")
 }
 

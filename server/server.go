@@ -29,6 +29,7 @@ type Session interface {
 	//
 	//	next > 0: as soon as at least next bytes of unconsumed input are there. 1 after stopping at an output high-water mark: the replies are
 	//	          written first, and other connections get their turn. For an incomplete request: how many bytes it has in all.
+	//	          A Wake can bring the call before.
 	//	next == 0: parked, not before Wake. Replies appended so far are still the client's. A Wake that was on its way before can bring
 	//	          the call early: a session that still has to wait returns 0 again.
 	//	next < 0: write the replies, then close.
@@ -39,6 +40,10 @@ type Session interface {
 	// Close is called once, when the connection is gone.
 	Close()
 }
+
+// Patient is a Session whose client may wait for the server, not the other way round, though the session waits for input too: while Patient says so, the
+// connection is not dropped for being idle.
+type Patient interface{ Patient() bool }
 
 // Worker is a single-threaded context for sessions: no two calls to a Worker and its sessions overlap.
 type Worker interface {
@@ -265,12 +270,16 @@ func (s *Server) pokeAll() {
 }
 
 // expired tells whether a connection that waits for its client (to take replies, or to ask) since a beat is to be dropped now.
-func (s *Server) expired(now, since uint32, replies bool) bool {
+func (s *Server) expired(of Session, now, since uint32, replies bool) bool {
 	waited := now - since
-	if s.idleBeats > 0 && waited > s.idleBeats {
+	if replies && waited > stallBeats {
 		return true
 	}
-	return replies && waited > stallBeats
+	if s.idleBeats == 0 || waited <= s.idleBeats {
+		return false
+	}
+	p, ok := of.(Patient)
+	return replies || !ok || !p.Patient()
 }
 
 const overInput = "its request is larger than the input limit"

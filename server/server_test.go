@@ -276,7 +276,7 @@ func TestClientVanishes(t *testing.T) {
 			c.Conn.Close()
 			s := await(t, r.world.closed, "the session's end after "+say)
 			for range 3 {
-				s.conn.Wake() // harmless
+				s.wake() // harmless
 			}
 		}
 		c := r.dial()
@@ -300,7 +300,7 @@ func TestWakeAfterClose(t *testing.T) {
 				for range 1000 {
 					for _, s := range gone {
 						s.ready.Store(true)
-						s.conn.Wake()
+						s.wake()
 					}
 				}
 			})
@@ -349,7 +349,7 @@ func TestClose(t *testing.T) {
 		default:
 		}
 		s.ready.Store(true)
-		s.conn.Wake()
+		s.wake()
 		parked.hear("", "c")
 		parked.end()
 		large.hear(strings.Repeat("x", 30000000-1))
@@ -376,7 +376,7 @@ func TestCloseForced(t *testing.T) {
 		}
 		parked.end()
 		fresh.end()
-		s.conn.Wake()
+		s.wake()
 		r.world.workers[0].wake() // after the end: harmless
 		if err := r.Close(t.Context()); err != nil {
 			t.Error("again: ", err)

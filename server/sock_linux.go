@@ -73,9 +73,9 @@ func (l *loop) happened(c *sock, events uint32) {
 	}
 }
 
-// wakened processes c if it is parked.
+// wakened processes c, with the input that it already has.
 func (l *loop) wakened(c *sock) {
-	if !c.parked {
+	if c.due || c.ending { // it is processed anyway, or never again
 		return
 	}
 	c.parked, c.due = false, true
@@ -269,7 +269,7 @@ func (l *loop) watch(c *sock, events uint32) {
 }
 
 func (l *loop) expired(c *sock) bool {
-	return (c.blocked() || !c.parked) && l.server.expired(l.beat, c.since, c.blocked())
+	return (c.blocked() || !c.parked) && l.server.expired(c.session, l.beat, c.since, c.blocked())
 }
 
 // drop closes c for a reason that the operator may want to know.

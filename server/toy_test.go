@@ -14,6 +14,7 @@ import (
 //	write X    X, when the pass is flushed
 //	commit X   X, when another goroutine has woken the worker
 //	wait X     X, when another goroutine has woken the connection
+//	later X    X, when another goroutine has woken the connection, which goes on meanwhile
 //	never      nothing, parks until the test wakes it
 //	big N      N bytes and a newline
 //	take N     the N bytes that follow, counted
@@ -96,8 +97,21 @@ type toy struct {
 	waiting     bool
 	reply       string
 	ready       atomic.Bool
+	nudges      atomic.Int64 // how often it was woken
+	news        atomic.Pointer[string]
 	gone        bool
 	need        int // what Process has asked for
+}
+
+func (s *toy) wake() {
+	s.nudges.Add(1)
+	s.conn.Wake()
+}
+
+// say has it say something unasked.
+func (s *toy) say(what string) {
+	s.news.Store(&what)
+	s.wake()
 }
 
 func (s *toy) finish(reply string) {
@@ -107,7 +121,7 @@ func (s *toy) finish(reply string) {
 	s.outstanding--
 	s.committing = false
 	s.done = append(append(s.done, reply...), '\n')
-	s.conn.Wake()
+	s.wake()
 }
 
 func (s *toy) Close() {
@@ -122,8 +136,8 @@ func (s *toy) Close() {
 }
 
 func (s *toy) Process(in, out []byte) (used int, reply []byte, next int) {
-	if len(in) < s.need {
-		panic("processed with less than it asked for")
+	if len(in) < s.need && s.nudges.Add(-1) < 0 {
+		panic("processed with less than it asked for, and not woken")
 	}
 	used, reply, next = s.process(in, out)
 	s.need = next
@@ -136,6 +150,9 @@ func (s *toy) process(in, out []byte) (used int, reply []byte, next int) {
 	}
 	out = append(out, s.done...)
 	s.done = s.done[:0]
+	if news := s.news.Swap(nil); news != nil {
+		out = append(append(out, *news...), '\n')
+	}
 	if s.waiting {
 		if !s.ready.Load() {
 			return 0, out, 0
@@ -199,11 +216,14 @@ func (s *toy) request(verb, arg string, in []byte, line int, out []byte) (used i
 		} else {
 			w.world.later <- func() {
 				s.ready.Store(true)
-				s.conn.Wake()
-				s.conn.Wake()
+				s.wake()
+				s.wake()
 			}
 		}
 		return line, out, 0
+	case "later":
+		w.world.later <- func() { s.say(arg) }
+		return line, out, goOn
 	case "big":
 		n, _ := strconv.Atoi(arg)
 		return line, append(append(out, bytes.Repeat([]byte("x"), n)...), '\n'), goOn
