@@ -15,6 +15,7 @@ type batch struct {
 	results  []op.Result
 	arena    []byte // what the results' values refer to; a full one is left to them and a new one begun
 	err      error  // in place of results
+	at       int    // whose result comes next
 	since    int64  // when it was handed in, own clock
 	tick     int    // the same, in ticks
 	then     func() // for the node's own: called under Node.mu when it is applied
@@ -25,6 +26,10 @@ var _ replica.Sink = (*batch)(nil)
 
 // Result copies r, which is valid during the call only.
 func (b *batch) Result(r *op.Result) {
+	if h := b.node.herald; h != nil && b.at < len(b.writers) {
+		h.wroteBy(b.writers[b.at])
+		b.at++
+	}
 	if !b.answered {
 		b.results = append(b.results, b.copy(r))
 	}

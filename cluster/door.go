@@ -190,7 +190,7 @@ func (d *Door) take() *batch {
 func (d *Door) give(b *batch) {
 	clear(b.writers)
 	clear(b.results)
-	b.writers, b.results, b.err, b.answered = b.writers[:0], b.results[:0], nil, false
+	b.writers, b.results, b.at, b.err, b.answered = b.writers[:0], b.results[:0], 0, nil, false
 	b.Ops, b.arena = b.Ops[:0], b.arena[:0]
 	if cap(b.arena) > keepArena {
 		b.arena = nil

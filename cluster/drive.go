@@ -269,6 +269,9 @@ func (n *Node) apply(now replica.Instant) {
 		n.lockReaders()
 		more = n.replica.Apply(applyBytes, now)
 		n.unlockReaders()
+		if n.herald != nil {
+			n.herald.handOver()
+		}
 		n.applied = true
 		n.takesUp()
 	}

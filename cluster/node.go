@@ -2,7 +2,7 @@
 //
 // It does not know what an op means. Read this file first, then door.go (a worker's side) and waits.go (readers that must wait), drive.go (what carries
 // out the replica's effects), start.go (recovery), census.go and join.go (how a group comes to be), member.go (a directory and its repair), peers.go (what
-// the other members ask), tend.go (what a leader looks after), snapshot.go and stream.go, evict.go, clock.go, history.go (what is told of the past) and ask.go; wal/ is the log on disk, link/ are the
+// the other members ask), tend.go (what a leader looks after), snapshot.go and stream.go, evict.go, herald.go (who hears of changes), clock.go, history.go (what is told of the past) and ask.go; wal/ is the log on disk, link/ are the
 // connections between members.
 //
 // Locks, in the order in which they may be taken together:
@@ -66,6 +66,8 @@ type Config struct {
 	SnapshotRate  int64                   // bytes a second that a snapshot writes or sends at most; 150 MB if zero
 	Logger        *slog.Logger            // slog.Default if nil
 	Wall          func() time.Time        // the wall clock; time.Now if nil
+	Watcher       engine.Watcher          // hears of what is applied; may be nil
+	observer      keyspace.Observer       // the herald to it, of prepare
 	fault         func(does string) error // for tests: wal.Options.Fault
 
 	// Of a group; nothing of it for a group of one.
@@ -167,6 +169,8 @@ type Node struct {
 	applied     bool             // since mu was taken
 	ticks       int
 	evictor     evictor
+	herald      *herald // nil without a Watcher
+	stale       bool    // this member has lost touch, as far as the Watcher was told
 	snapshot    snapshotStatus
 	history     history
 	told        bool      // to give away what it holds
@@ -232,6 +236,10 @@ func prepare(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Logger, used: newMarks(cfg.Limit), life: random(), restoring: true,
 		poked: make(chan struct{}, 1), syncing: make(chan struct{}, 1), tosend: make(chan struct{}, 1), snapNow: make(chan chan error),
 		stop: make(chan struct{}), failed: make(chan struct{}), serves: make(chan struct{}), settled: make(chan struct{}),
+	}
+	if cfg.Watcher != nil {
+		n.herald = newHerald(cfg.Watcher)
+		n.cfg.observer = n.herald
 	}
 	n.started = n.wall().UnixNano()
 	n.waits.last = random() >> 1 // a question of an earlier life is never taken for one of this
@@ -359,6 +367,7 @@ func (n *Node) ticked() {
 		n.lookWho()
 	}
 	n.work()
+	n.lookStale()
 	n.refuseLate()
 	if n.wal != nil && !n.wal.Spare() {
 		n.sync()

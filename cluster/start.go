@@ -33,7 +33,7 @@ const (
 func newState(cfg *Config) *keyspace.State {
 	s := keyspace.New(allocFor(cfg.Limit), free)
 	s.Seed(random())
-	s.ReplyLimit = cfg.ReplyLimit
+	s.ReplyLimit, s.Observer = cfg.ReplyLimit, cfg.observer
 	return s
 }
 
@@ -63,6 +63,9 @@ func (n *Node) open() (err error) {
 		n.connect()
 	} else if err := n.mayBeAlone(); err != nil {
 		return err
+	}
+	if n.herald != nil {
+		n.running.Go(func() { n.herald.run(n.stop) })
 	}
 	n.running.Go(n.tickLoop)
 	n.running.Go(n.syncLoop)

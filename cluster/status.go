@@ -37,7 +37,7 @@ func (n *Node) Status() engine.Status {
 	}
 	n.statusOfGroup(&s)
 	s.Now = n.present()
-	s.Ops, s.Memory = n.state.Ops(), n.state.Memory()
+	s.Ops, s.Memory, s.Notify = n.state.Ops(), n.state.Memory(), n.state.Events()
 	return s
 }
 

@@ -299,6 +299,9 @@ func (n *Node) restore(base replica.Base, s *keyspace.State, from uint64) error 
 	n.condition = sound
 	n.unlockReaders()
 	n.applied = true
+	if n.herald != nil {
+		n.herald.put(dispatch{missed: true})
+	}
 	n.letGo()
 	n.drive()
 	return nil

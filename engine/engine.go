@@ -49,6 +49,21 @@ type Engine interface {
 	Status() Status
 }
 
+// Watcher hears of everything that is applied at this controller, whoever asked for it: keys that change, and messages.
+type Watcher interface {
+	// Note appends to b what Tell is to know of c; nothing if nobody cares. It comes in the middle of an Apply, while nobody can read: it must be quick, and
+	// call nobody.
+	Note(b []byte, c *op.Change) []byte
+	// Tell gets what Note appended, whole, in order and once; under no lock, one call at a time. by is whose write it comes of, nil unless that was
+	// queued at this controller.
+	Tell(notes []byte, by Writer)
+	// Missed says that changes were applied of which Note did not hear, since this controller took over a state as a whole; or that notes were dropped, since
+	// there were too many. It comes in its place among the calls of Tell.
+	Missed()
+	// Stale says that changes may be acknowledged elsewhere from now on, for a while, that are not applied here: this controller has lost touch. Likewise.
+	Stale()
+}
+
 // Status is what a controller knows of itself, of its group and of its state.
 type Status struct {
 	Role     string   // "leader", "follower", "candidate" or "learner"
@@ -77,6 +92,7 @@ type Status struct {
 	Limit    uint64 // memory-limit, bytes; 0 for none
 	Resident uint64 // bytes that the process has of the machine
 	Memory   keyspace.Memory
+	Notify   uint32 // what the last op.Notify said
 
 	Peers     []Peer            // all members, this one among them; empty where no other can join
 	Events    []Event           // the last things of note that this daemon has seen, the oldest first

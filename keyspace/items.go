@@ -34,7 +34,7 @@ func (s *State) at(k op.Key) found {
 	}
 	f.r = f.spot.ref()
 	if f.e.mortal() && f.e.deadline() <= s.now {
-		s.end(&f, Expired)
+		s.end(&f, op.Expired)
 		s.memory.Expired++
 	}
 	return f
@@ -58,10 +58,10 @@ func (s *State) write(f *found, h shape, n, keep int) []byte {
 	s.ops++
 	if f.e == nil {
 		s.create(f, h, n)
-		s.tell(Created, f.key)
+		s.tell(op.Created, f.key)
 	} else {
 		s.rewrite(f, h, n, keep)
-		s.tell(Written, f.key)
+		s.tell(op.Written, f.key)
 	}
 	v := f.e.value()
 	if h.tree != 0 {
@@ -117,10 +117,10 @@ func (s *State) rewrite(f *found, h shape, n, keep int) {
 }
 
 // remove takes f out of the state. Its key is not to be used any more if it came from the item.
-func (s *State) remove(f *found) { s.end(f, Removed) }
+func (s *State) remove(f *found) { s.end(f, op.Removed) }
 
 // end is remove for the reason how.
-func (s *State) end(f *found, how How) {
+func (s *State) end(f *found, how op.How) {
 	s.tell(how, f.key)
 	s.unlink(f)
 }

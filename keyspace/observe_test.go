@@ -12,7 +12,7 @@ import (
 // diary is an Observer that writes down what it is told.
 type diary []string
 
-func (d *diary) Changed(c *Change) {
+func (d *diary) Changed(c *op.Change) {
 	by := "time"
 	if c.Op != nil {
 		by = strings.TrimPrefix(fmt.Sprintf("%T", c.Op), "*op.")

@@ -111,7 +111,7 @@ const wipeFrom = 10_000
 
 // flushNow empties the space i, or all of them, and says how many keys went. It takes some 200 ns a key, nothing if all the state goes.
 func (s *State) flushNow(i int, only bool, c op.Class) int {
-	s.tell(Flushed, op.Key{Space: op.Space(i)})
+	s.tell(op.Flushed, op.Key{Space: op.Space(i)})
 	all := s.keys()
 	if here := i == op.Spaces || s.memory.Space[i].Keys == all; here && !only && all >= wipeFrom && s.snap == nil {
 		s.wipe()

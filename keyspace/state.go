@@ -62,7 +62,7 @@ type scratch struct {
 	inner  op.Decoder // of the transaction in it
 	res    op.Result
 	doing  op.Op     // the op that is carried out; nil for what the entry does by itself
-	change Change    // that is told
+	change op.Change // that is told
 	blob   []byte    // a packed collection being edited
 	pair   []byte    // an element of it
 	elems  []element // of the op
@@ -207,7 +207,7 @@ func trim(r *op.Result) {
 func (s *State) expire() {
 	for n := 0; n < maxExpired && s.due(s.now); n++ {
 		f := s.foundAt(s.wheel.heap[0].r)
-		s.end(&f, Expired)
+		s.end(&f, op.Expired)
 		s.memory.Expired++
 	}
 }

@@ -253,7 +253,7 @@ func (s *State) evict(o *op.Evict, res *op.Result) {
 	for _, g := range o.Victims {
 		f := s.at(g.Key)
 		if f.e != nil && f.version() == g.Version && f.e.evictable() {
-			s.end(&f, Evicted)
+			s.end(&f, op.Evicted)
 			s.memory.Evicted++
 			res.Int++
 		}

@@ -23,6 +23,9 @@ type Engine struct {
 	res     op.Result
 	waiting []engine.Reader
 	queue   []queued
+
+	watcher engine.Watcher
+	notes   []byte // what it noted and was not told
 }
 
 type queued struct {
@@ -57,6 +60,19 @@ func (e *Engine) Configure(c *op.Configure) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.apply(keyspace.Batch, c.Append(nil), nil)
+}
+
+// Watch has w hear of what is applied; Flush tells it.
+func (e *Engine) Watch(w engine.Watcher) { e.watcher, e.state.Observer = w, e }
+
+// Changed implements keyspace.Observer.
+func (e *Engine) Changed(c *op.Change) { e.notes = e.watcher.Note(e.notes, c) }
+
+func (e *Engine) tell(by engine.Writer) {
+	if notes := e.notes; len(notes) > 0 {
+		e.notes = nil
+		e.watcher.Tell(notes, by)
+	}
 }
 
 // Advance moves the clock; what that ends is removed only by the next Flush, as behind a real door.
@@ -111,6 +127,7 @@ func (e *Engine) Flush() {
 		e.mu.Lock()
 		e.apply(keyspace.Batch, q.ops, toWriter{q.to})
 		e.mu.Unlock()
+		e.tell(q.to)
 	}
 	e.mu.Lock()
 	for e.state.Due(e.now) {
@@ -122,6 +139,7 @@ func (e *Engine) Flush() {
 	waiting := e.waiting
 	e.waiting = nil
 	e.mu.Unlock()
+	e.tell(nil)
 	for _, r := range waiting {
 		r.Wake()
 	}
@@ -134,6 +152,6 @@ func (e *Engine) Status() engine.Status {
 	return engine.Status{
 		Role: "leader", Leader: "test", Members: 1, Quorum: true, Ready: true, Term: 1,
 		Commit: e.state.Index(), Applied: e.state.Index(), Ops: e.state.Ops(),
-		Now: e.now, Started: Start.UnixNano(), Durable: "memory", Memory: e.state.Memory(),
+		Now: e.now, Started: Start.UnixNano(), Durable: "memory", Memory: e.state.Memory(), Notify: e.state.Events(),
 	}
 }
