@@ -37,12 +37,13 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) run $(STATICCHECK) ./...
 
 # With HOLDFAST_TEST_REQUIRE a test whose program is not there fails, and is not skipped. Groups of running members come one package after the other: they
-# mean something only on processors that nothing else keeps busy. The simulator has no goroutines: without the race detector it gets through thousands of worlds.
-APART = ./cluster ./internal/sim ./test/...
+# mean something only on processors that nothing else keeps busy. The simulator and what makes the packages have no goroutines, and much to compute.
+ALONE = ./internal/sim ./packaging
+APART = ./cluster $(ALONE) ./test/...
 test-go: ## the Go tests, with the race detector; the client and crash tests are among them
 	HOLDFAST_TEST_REQUIRE=1 $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(APART))")
-	$(GO) test -timeout 15m ./internal/sim
-	HOLDFAST_TEST_REQUIRE=1 $(GO) test -race -timeout 15m -p 1 $$($(GO) list $(APART) | grep -v /internal/sim)
+	HOLDFAST_TEST_REQUIRE=1 $(GO) test -timeout 15m $(ALONE)
+	HOLDFAST_TEST_REQUIRE=1 $(GO) test -race -timeout 15m -p 1 $$($(GO) list $(APART) | grep -vxF "$$($(GO) list $(ALONE))")
 
 SEEDS ?= 1000
 

@@ -94,6 +94,13 @@ func (p *product) common(stage string) error {
 	if err := writeCompletion(filepath.Join(stage, "completion")); err != nil {
 		return err
 	}
+	graphs, err := dashboard()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(stage, "grafana-dashboard.json"), graphs, 0o644); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(stage, "holdfast.toml"), []byte(packagedConfig()), 0o644); err != nil {
 		return err
 	}
