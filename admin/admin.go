@@ -134,7 +134,8 @@ func (s *Server) Close(ctx context.Context) {
 // health says that the process runs. It is for whoever restarts it, and must not depend on the group.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") }
 
-// ready says whether clients are served: for mode=read whether reads are, else whether writes are too.
+// ready says whether clients are served: for mode=read whether reads are, else whether writes are too. A controller that serves those whom it has and
+// should get no others, since it is being drained, answers 404: HAProxy's disable-on-404 does just that, and for everybody else it is a no.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	st := s.o.Status()
 	why := ""
@@ -149,6 +150,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if why != "" {
 		answer(w, http.StatusServiceUnavailable, why)
+		return
+	}
+	if st.Draining {
+		answer(w, http.StatusNotFound, "not ready for more clients: it is being drained")
 		return
 	}
 	answer(w, http.StatusOK, "ready")

@@ -53,8 +53,6 @@ func notRead(st *engine.Status) string {
 	switch {
 	case !st.Ready:
 		return "not ready: " + or(st.Problem, "the state is being loaded")
-	case st.Draining:
-		return "not ready: it is being drained"
 	case len(st.Peers) > 1 && st.Lease <= 0 && st.Leader == "":
 		return "not ready for reads: " + whyNot(st)
 	}
@@ -64,7 +62,7 @@ func notRead(st *engine.Status) string {
 // notWrite says why writes cannot be carried out, empty if they can.
 func notWrite(st *engine.Status) string {
 	switch {
-	case !st.Ready || st.Draining:
+	case !st.Ready:
 		return notRead(st)
 	case !st.Quorum:
 		return "not ready for writes: " + whyNot(st)
