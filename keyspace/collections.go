@@ -494,7 +494,7 @@ func (s *State) endEdit(f *found, c *collection, changed bool) op.Status {
 	case c.len() == 0 && f.e != nil:
 		s.remove(f)
 	case c.live:
-		s.tell(Written, f.key)
+		s.tell(op.Written, f.key)
 	case c.len() > 0 && !c.live:
 		h := shape{kind: c.kind}
 		if f.e != nil {
