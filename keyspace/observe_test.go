@@ -57,7 +57,7 @@ func TestObserverIsToldEveryChangeOnce(t *testing.T) {
 		{&op.SetRemove{Key: key("big"), Members: many}, "SetRemove removed big"},
 		{&op.ListPush{Key: key("l"), Values: many}, "ListPush created l"},
 		{&op.ListPush{Key: key("l"), Values: many[:1]}, "ListPush written l"},
-		{&op.ListMove{From: key("l"), To: key("m")}, "ListMove written l, ListMove created m"},
+		{&op.ListMove{From: key("l"), To: key("m")}, "ListMove created m, ListMove written l"},
 		{&op.ListPop{Keys: []op.Key{key("no"), key("m")}, Count: 1}, "ListPop removed m"},
 		{&op.SortedAdd{Key: key("z"), Members: []op.Scored{{Score: op.MaxScore, Member: many[0]}}}, "SortedAdd created z"},
 		{&op.SortedPop{Keys: []op.Key{key("z")}, Count: 1}, "SortedPop removed z"},
