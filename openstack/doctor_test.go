@@ -37,6 +37,7 @@ func TestRulesOfOslo(t *testing.T) {
 		{"[cache]\nbackend = oslo_cache.memcache_pool\n" + pool, "cache-nothing:2 cache-plain:3"},
 		{"[cache]\nenabled = true\nbackend = dogpile.cache.memory", "cache-local:3"},
 		{"[cache]\nenabled = true\nbackend = dogpile.cache.pymemcache\n" + pool, "cache-pymemcache:3 cache-plain:4"},
+		{"[cache]\nenabled = true\nbackend = dogpile.cache.pymemcache\nenable_retry_client = true\nretry_attempts = 5\nhashclient_retry_attempts = 1\n" + pool, "cache-plain:7"},
 		{"[cache]\nenabled = true\nbackend = oslo_cache.memcache_pool\ntls_enabled = true\n" + pool, "cache-every-server:5"},
 		{"[cache]\nenabled = true\nbackend = oslo_cache.memcache_pool\nmemcache_dead_retry = 30", "cache-servers:3"},
 		{"[cache]\nenabled = true\nbackend = oslo_cache.memcache_pool\nmemcache_dead_retry = 30\nmemcache_servers = 127.0.0.1:11211", "cache-servers:5"},
@@ -93,7 +94,8 @@ func TestRulesOfHorizon(t *testing.T) {
 	const three = "'LOCATION': ['c1:11211', 'c2:11211', 'c3:11211'],\n"
 	for _, c := range []struct{ text, wanted string }{
 		{"", ""},
-		{"SESSION_ENGINE = 'django.contrib.sessions.backends.cache'\n" + caches("django_redis.cache.RedisCache", "'LOCATION': 'redis://127.0.0.1:6379/1', 'OPTIONS': {'SOCKET_TIMEOUT': 5}"), "session-one:5"},
+		{"SESSION_ENGINE = 'django.contrib.sessions.backends.cache'\n" + caches("django_redis.cache.RedisCache", "'LOCATION': 'redis://127.0.0.1:6379/1', 'OPTIONS': {'SOCKET_TIMEOUT': 5}"), "session-retry:4 session-one:5"},
+		{caches("django_redis.cache.RedisCache", "'LOCATION': 'redis://127.0.0.1:6379/1', 'OPTIONS': {'SOCKET_TIMEOUT': 5, 'CONNECTION_POOL_KWARGS': {'retry': Retry(Backoff(cap=0.5), 5)}}"), "session-one:4"},
 		{"SESSION_ENGINE = 'django.contrib.sessions.backends.file'", "session-engine:1"},
 		{"SESSION_ENGINE = \"django.contrib.sessions.backends.signed_cookies\"  # why", "session-engine:1"},
 		{caches("django.core.cache.backends.locmem.LocMemCache", ""), "session-local:3"},
@@ -102,10 +104,10 @@ func TestRulesOfHorizon(t *testing.T) {
 		{caches("django.core.cache.backends.memcached.PyMemcacheCache", "'LOCATION': 'c1:11211', 'OPTIONS': {'timeout': .5}"), "session-servers:4 session-short-timeout:4 session-plain:4"},
 		{caches("django.core.cache.backends.memcached.PyLibMCCache", three), "session-pylibmc:3 session-plain:4"},
 		{caches("django_redis.cache.RedisCache", "'LOCATION': ['redis://c1/3', 'redis://c2/3'],\n'OPTIONS': {'SOCKET_TIMEOUT': 1, 'IGNORE_EXCEPTIONS': True, 'PASSWORD': 'REPLACE-WITH-PASSWORD'}"),
-			"session-replicas:4 session-db:4 session-plain:4 session-short-timeout:5 session-ignore:5 placeholder:5"},
+			"session-retry:3 session-replicas:4 session-db:4 session-plain:4 session-short-timeout:5 session-ignore:5 placeholder:5"},
 		{caches("redis_cache.cache.RedisCache", "'LOCATION': '127.0.0.1:6379:1', 'OPTIONS': {'SOCKET_TIMEOUT': 5}"), "session-old-name:3 session-one:4"},
 		{caches("django_redis.cache.RedisCache", "'LOCATION': 'redis://kolla/1', 'OPTIONS': {'CLIENT_CLASS': 'django_redis.client.SentinelClient', 'SENTINELS': [('c1', 6379), ('c2', 6379), ('c3', 6379)], 'SOCKET_TIMEOUT': 5}"),
-			"session-sentinel-factory:2"},
+			"session-sentinel-factory:2 session-retry:3"},
 		{"SESSION_CACHE_ALIAS = 's'\nCACHES = {'default': {'BACKEND': 'x'}, 's': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}", "session-local:2"},
 		{caches("x", "") + "CACHES['default']['BACKEND'] = 'django.core.cache.backends.dummy.DummyCache'", "session-local:5"},
 		{"import os\nif True:\n    CACHES = {'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}\nCACHES = make(\n'CACHES')\n", ""},
@@ -148,7 +150,7 @@ func TestSentinelPassword(t *testing.T) {
 	at.Password = true
 	const url = "[coordination]\nbackend_url = redis://:pw@127.0.0.1?sentinel=k&sentinel_fallback=c2&sentinel_fallback=c3"
 	const caches = "DJANGO_REDIS_CONNECTION_FACTORY = 'django_redis.pool.SentinelConnectionFactory'\nCACHES = {'default': {'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://k/1',\n" +
-		"'OPTIONS': {'CLIENT_CLASS': 'django_redis.client.SentinelClient', 'SENTINELS': [('c1', 1), ('c2', 1), ('c3', 1)], 'SOCKET_TIMEOUT': 5, 'PASSWORD': 'x'"
+		"'OPTIONS': {'CLIENT_CLASS': 'django_redis.client.SentinelClient', 'SENTINELS': [('c1', 1), ('c2', 1), ('c3', 1)], 'SOCKET_TIMEOUT': 5, 'PASSWORD': 'x', 'CONNECTION_POOL_KWARGS': {'retry': r}"
 	for _, c := range []struct{ name, text, wanted string }{
 		{"x.conf", url, "coordination-sentinel-password:2"},
 		{"x.conf", url + "&sentinel_password=pw", ""},

@@ -77,8 +77,10 @@ var cacheRules = []rule{
 		}},
 	{"cache-pymemcache", Warning, "It raises an error for a server that is gone, and in Zed has no time-out: with one of three servers killed 41 of 60 validations were answered with HTTP 500.", "measured with Keystone 22; dogpile.cache 1.1.8",
 		func(c *checkup) {
-			if b, o := c.caching(); b == "dogpile.cache.pymemcache" {
-				c.say(o.position, "[cache] backend = %s answers HTTP 500 while a server is gone and hangs with one that hangs; use oslo_cache.memcache_pool", b)
+			b, o := c.caching()
+			again, tries := c.oslo.get("cache", "enable_retry_client"), c.oslo.get("cache", "hashclient_retry_attempts")
+			if b == "dogpile.cache.pymemcache" && !(again.is() && tries.set) {
+				c.say(o.position, "[cache] backend = %s answers HTTP 500 while a server is gone and hangs with one that hangs; use oslo_cache.memcache_pool, or enable_retry_client = true, retry_attempts = 5, hashclient_retry_attempts = 1", b)
 			}
 		}},
 	{"cache-every-server", Error, "The library bmemcached writes to all servers of its list, so with a group each write is carried out once for each controller.", "python-binary-memcached: ReplicatingClient; oslo.cache: memcache_pool with TLS or SASL",

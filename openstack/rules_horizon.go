@@ -171,6 +171,15 @@ var horizonRules = []rule{
 			}
 			c.servers(s.position, "SENTINELS", servers)
 		}},
+	{"session-retry", Note, "redis-py from 4.1 on can ask again what was on its way when its server died; without that the page finds no session, and its user is at the form.", "measured with Horizon 23: one of 30 users; redis-py: retry, retry_on_error",
+		func(c *checkup) {
+			if b, at := c.backend(); strings.HasPrefix(b, "django_redis.") {
+				pool, _ := c.cacheOption("CONNECTION_POOL_KWARGS")
+				if _, again := pool.get("retry"); !again {
+					c.say(at.position, "CONNECTION_POOL_KWARGS has no retry, so a user whose page is on its way when a controller dies is logged out; take it from 'holdfast config horizon'")
+				}
+			}
+		}},
 	{"session-sentinel-factory", Error, "Without it django-redis takes the name of the master for the name of a host.", "django-redis: pool.py",
 		func(c *checkup) {
 			cache, _ := c.horizonCache()
