@@ -121,3 +121,17 @@ func endOf(lines []string, i int) int {
 	}
 	return i + 1
 }
+
+// ParseValue reads KEY=VALUE, where KEY is a setting and VALUE may be its value.
+func ParseValue(text string) (Value, error) {
+	key, value, ok := strings.Cut(text, "=")
+	c := Default()
+	s, known := byKey(c.Settings())[key]
+	switch {
+	case !known:
+		return Value{}, fmt.Errorf("there is no setting %q%s", key, hint(key, sortedKeys(byKey(c.Settings()))))
+	case !ok:
+		return Value{}, fmt.Errorf("%q has no value: write %s=VALUE", text, key)
+	}
+	return Value{key, value}, s.Set(value)
+}

@@ -77,6 +77,19 @@ func (a Pair) Member(name string, hosts []string, now time.Time) (Pair, error) {
 	return pair(t, parent, key, signer)
 }
 
+// Ends returns until when the certificate is valid.
+func (p Pair) Ends() (time.Time, error) {
+	block, _ := pem.Decode(p.Cert)
+	if block == nil {
+		return time.Time{}, errors.New("the certificate is not PEM")
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the certificate: %w", err)
+	}
+	return c.NotAfter, nil
+}
+
 // template is what every certificate has. The serial number is random: nobody counts.
 func template(name string, now, until time.Time) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
