@@ -140,6 +140,7 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 		}
 	}
 	q := request{args: args, space: facts.space, ops: &in.ops}
+	facts.desk.tallies[row.number].calls.Add(1)
 	if row.conn != nil {
 		facts.v = in.v
 		in.out = row.conn(facts, &q, in.out[:0])

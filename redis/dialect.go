@@ -19,6 +19,10 @@ type Config struct {
 	// ReplyLimit is how many bytes the reply to one request may have, or what one script reads by one call: beyond it the client reads
 	// an error. A reply of a single value is never too large. 0: no limit.
 	ReplyLimit int
+	// Clock tells how long commands take. Nil: nobody knows.
+	Clock Clock
+	// SlowerThan is from how many µs on a command stands in the slow log, -1 for none, and SlowLog how many stand there.
+	SlowerThan, SlowLog int64
 	// Host tells about the server around the dialect. Nil: nothing is known.
 	Host Host
 }
@@ -60,6 +64,9 @@ type Dialect struct {
 	scripts  *scripts
 	users    atomic.Pointer[users.Set]
 	refusals refusalLog
+	clock    Clock
+	slow     slowLog
+	events   latencyEvents
 
 	mu       sync.Mutex              // guards the two below
 	desks    map[engine.Engine]*desk // one for each worker
@@ -68,9 +75,14 @@ type Dialect struct {
 
 // desk is what the sessions of one worker share: only that worker touches it, but for the counters.
 type desk struct {
-	ops   ops
-	gets  gets
-	bench bench
+	ops     ops
+	gets    gets
+	bench   bench
+	tallies []tally // of the commands, by number
+	turn    uint    // counts commands, for the choice of those that are timed
+	pass    uint    // counts calls of Process,
+	doneIn  uint    // that one after which writes were done
+	doneAt  int64   // when they were
 	stats
 }
 
@@ -90,6 +102,14 @@ func New(c Config) *Dialect {
 		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
 	}
 	d.users.Store(c.Users)
+	if d.clock = c.Clock; d.clock == nil {
+		d.clock = noClock{}
+	}
+	if c.SlowLog == 0 {
+		c.SlowerThan = -1
+	}
+	d.slow.slower.Store(c.SlowerThan)
+	d.slow.most.Store(c.SlowLog)
 	return d
 }
 
@@ -102,10 +122,11 @@ func (d *Dialect) Session(e engine.Engine, c Conn) *Session {
 	defer d.mu.Unlock()
 	dk := d.desks[e]
 	if dk == nil {
-		dk = &desk{}
+		dk = &desk{tallies: make([]tally, table.numbers)}
 		d.desks[e] = dk
 	}
-	s := &Session{d: d, e: e, conn: c, desk: dk}
+	s := &Session{d: d, e: e, conn: c, desk: dk, born: d.clock.Second()}
+	s.active.Store(s.born)
 	s.reset()
 	d.sessions[c.ID()] = s
 	return s
@@ -164,5 +185,8 @@ func (d *Dialect) resetStats() {
 		dk.hits.Store(0)
 		dk.misses.Store(0)
 		dk.errors.Store(0)
+		for i := range dk.tallies {
+			dk.tallies[i].reset()
+		}
 	}
 }

@@ -45,10 +45,13 @@ func (s *Session) gets(in []byte) (used int, wait bool) {
 	}
 	s.shown = showing{row: rowGet, each: true}
 	if !s.e.Read(&g.read, s) {
+		s.waits(moment{at: s.held})
 		s.waiting = true
 		return 0, true
 	}
 	s.commands += uint64(s.shown.count)
+	s.desk.tallies[rowGet.number].calls.Add(uint64(s.shown.count))
+	s.held = 0
 	return g.ends[s.shown.count-1], false
 }
 

@@ -34,10 +34,15 @@ type Session struct {
 	users  *users.Set // that user was looked up in
 	face   atomic.Pointer[face]
 
-	out      []byte // the replies of this Process
-	commands uint64 // carried out in this Process
-	done     []byte // replies of writes that were done meanwhile
-	pending  queue  // writes handed to the engine, in order
+	out      []byte                  // the replies of this Process
+	commands uint64                  // carried out in this Process
+	passed   int64                   // when this Process began to look at writes, 0 if it has not
+	held     int64                   // when the request at the front of the input, which waits, began; 0 if none does
+	last     atomic.Pointer[Command] // the newest command
+	active   atomic.Int64            // the second of the newest Process
+	born     int64                   // the second of the first one
+	done     []byte                  // replies of writes that were done meanwhile
+	pending  queue                   // writes handed to the engine, in order
 	shown    showing
 
 	watched []op.Guard // WATCH
@@ -97,6 +102,7 @@ type showing struct {
 // pending is a write handed to the engine.
 type pending struct {
 	row   *Command
+	since int64
 	size  int32
 	form  uint8
 	v     resp.Version
@@ -150,6 +156,11 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	if set := s.d.users.Load(); set != s.users {
 		s.renew(set)
 	}
+	if now := s.d.clock.Second(); now != s.active.Load() {
+		s.active.Store(now)
+	}
+	s.passed = 0
+	s.desk.pass++
 	used, next = s.run(in, start)
 	if s.commands > 0 {
 		s.desk.commands.Add(s.commands)
@@ -252,8 +263,9 @@ func (s *Session) request() verdict {
 	if err != nil && row != nil && row.Name == "exec" {
 		err = execAbort(err)
 	}
+	rejected := err != nil
 	switch {
-	case err != nil:
+	case rejected:
 	case row.write != nil:
 		var o op.Write
 		if o, err = row.write(q); err == nil {
@@ -268,7 +280,7 @@ func (s *Session) request() verdict {
 		}
 	case row.compute != nil:
 		s.hush = s.quiet()
-		s.begin(&work{calls: []call{copyCall(row, q.args)}})
+		s.begin(&work{calls: []call{copyCall(row, q.args)}, row: row, since: s.began(row)})
 		return taken
 	default:
 		s.meet(row)
@@ -276,6 +288,13 @@ func (s *Session) request() verdict {
 	}
 	if !s.pending.empty() {
 		return parked
+	}
+	switch {
+	case row == nil:
+	case rejected:
+		s.desk.tallies[row.number].rejected.Add(1)
+	default:
+		s.answered(row, moment{}, nil, true)
 	}
 	s.sayError(err.Error())
 	return taken
@@ -290,7 +309,7 @@ func (s *Session) hand(row *Command, o op.Write) verdict {
 	for _, a := range s.req.args {
 		size += len(a)
 	}
-	s.pending.push(pending{row: row, form: s.req.form, v: s.v, size: int32(size), quiet: s.quiet()})
+	s.pending.push(pending{row: row, since: s.began(row).at, form: s.req.form, v: s.v, size: int32(size), quiet: s.quiet()})
 	s.e.Write(o, s)
 	return taken
 }
@@ -303,11 +322,14 @@ func (s *Session) ask(row *Command, o op.Read) verdict {
 		return taken
 	}
 	mark := len(s.out)
+	m := s.began(row)
 	s.shown = showing{row: row, form: s.req.form}
 	if !s.e.Read(o, s) {
+		s.waits(m)
 		s.waiting = true
 		return parked
 	}
+	s.answered(row, m, s.req.args, isError(s.out[mark:]))
 	if s.quiet() {
 		s.out = s.out[:mark]
 	}
@@ -319,11 +341,20 @@ func (s *Session) meet(row *Command) {
 	mark := len(s.out)
 	skip := s.silence == skipNext
 	s.hush = s.quiet()
+	m := s.began(row)
 	s.out = row.conn(s, &s.req, s.out)
+	if s.work != nil {
+		s.work.row, s.work.since = row, m
+	} else {
+		s.answered(row, m, s.req.args, isError(s.out[mark:]))
+	}
 	if skip || s.silence != speak {
 		s.out = s.out[:mark]
 	}
 }
+
+// isError says whether a reply is an error.
+func isError(reply []byte) bool { return len(reply) > 0 && reply[0] == '-' }
 
 // sayError answers the present command with an error, unless the client wants no answer.
 func (s *Session) sayError(text string) {
@@ -431,6 +462,7 @@ func (s *Session) Done(res *op.Result, err error) {
 		return
 	}
 	p := s.pending.pop()
+	mark := len(s.done)
 	switch {
 	case s.closing:
 	case errors.Is(err, engine.ErrUncertain):
@@ -441,6 +473,7 @@ func (s *Session) Done(res *op.Result, err error) {
 	default:
 		s.done = p.row.appendReply(s.done, answer{p.v, p.form}, res)
 	}
+	s.written(p.row, p.since, err != nil || isError(s.done[mark:]))
 }
 
 // unavailable is the reply for what was not carried out: the one error that every client takes for "later, on the same server", unless it takes an upgrade.

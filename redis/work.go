@@ -18,6 +18,8 @@ import (
 type work struct {
 	calls []call
 	exec  bool       // answer with an array of the replies
+	row   *Command   // of the request that this came from,
+	since moment     // and when that began
 	watch []op.Guard // WATCH: find the versions of these
 	guard []op.Guard // EXEC: what WATCH demands
 	space op.Space   // where the calls begin
@@ -289,6 +291,13 @@ func (w *work) short(res *op.Result) {
 // finish answers.
 func (w *work) finish(s *Session) {
 	mark := len(s.out)
+	defer func() {
+		var args [][]byte
+		if !w.exec && len(w.calls) == 1 {
+			args = w.calls[0].args
+		}
+		s.answered(w.row, w.since, args, isError(s.out[mark:]))
+	}()
 	switch {
 	case errors.Is(w.err, engine.ErrUncertain):
 		s.closing = true
@@ -318,9 +327,11 @@ func (w *work) finishExec(s *Session) {
 		c := &w.calls[i]
 		if c.row.conn != nil {
 			s.req = request{args: c.args, space: s.space, ops: &s.desk.ops}
+			s.desk.tallies[c.row.number].calls.Add(1)
 			s.out = c.row.conn(s, &s.req, s.out)
 			continue
 		}
+		s.answered(c.row, moment{}, nil, isError(w.out[at:w.ends[i]]))
 		s.out = append(s.out, w.out[at:w.ends[i]]...)
 		at = w.ends[i]
 	}
