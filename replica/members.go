@@ -7,6 +7,8 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"holdfast/keyspace"
 )
 
 // Member is one of the group. Its ID is raft's, drawn at random and never used again: who comes back without its memory gets another one.
@@ -192,7 +194,13 @@ func (r *Replica) wish(c Change) {
 func (r *Replica) steward() {
 	c := &r.changes
 	c.wishes = slices.DeleteFunc(c.wishes, func(w wish) bool { return r.mono-w.at > wishLasts || r.fulfilled(&w.Change) })
-	if c.index > r.commit || r.mono-c.tried < tryAgain || r.readableIndex() == 0 || r.ended {
+	if c.index > r.commit || r.readableIndex() == 0 || r.ended {
+		return
+	}
+	if c.index == r.log.last() { // an entry behind a change puts into every log that the change is committed: whoever restarts knows who votes
+		r.propose(keyspace.Entry{Kind: keyspace.Tick})
+	}
+	if r.mono-c.tried < tryAgain {
 		return
 	}
 	for i := range c.wishes {
