@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sort"
@@ -51,6 +52,7 @@ type report struct {
 	Budget   uint64     `json:"keys_budget_bytes"`
 	Used     uint64     `json:"keys_used_bytes"`
 
+	Common    map[string]string `json:"common_settings"`
 	Classes   map[string]struct{ Keys, Bytes uint64 }
 	Keyspaces map[string]struct{ Keys, Mortal uint64 }
 	Traffic   struct {
@@ -74,6 +76,8 @@ type report struct {
 type peer struct {
 	Name, Address, Role string
 	Leader, Self, Up    bool
+	Heard               *time.Time
+	Differs             uint64
 	InRoster            bool    `json:"in_roster"`
 	LeaseMs             float64 `json:"lease_ms"`
 	Match, Lag          uint64
@@ -83,116 +87,66 @@ type peer struct {
 	Level               uint32
 }
 
+// watchDefault is how often --watch asks, unless it says.
+const watchDefault = 2 * time.Second
+
 func (p Program) status() *cobra.Command {
 	c := &cobra.Command{
 		Use:   statusName,
-		Short: "Ask a running daemon how it and its group are",
-		Long: "Asks a running daemon how it and its group are. The exit code is that of a monitoring plug-in: 0 HEALTHY, 1 DEGRADED (writes go on, but\n" +
-			"a controller is missing or no more may be lost), 2 NO QUORUM (no writes), 3 nobody could be asked.",
-		Args: noArgs,
+		Short: "Say how the group is: a verdict, every member, what is kept, the last events, what to do now",
+		Long: "Asks a running daemon, which asks all members of its group, each for itself, and shows what they say and where they disagree.\n" +
+			"The exit code is that of a monitoring plug-in: 0 HEALTHY, 1 DEGRADED (writes go on, but a controller is missing, or no more may be\n" +
+			"lost, or something is not as it should be), 2 NO QUORUM (no writes), 3 nobody could be asked.",
+		Example: "  holdfast status\n  holdfast status --watch\n  holdfast status -o json | jq .verdict",
+		Args:    noArgs,
 	}
 	format := formatFlag(c)
+	watch := c.Flags().DurationP("watch", "w", 0, "show it again and again, every 2s or as said, until interrupted")
+	c.Flags().Lookup("watch").NoOptDefVal = watchDefault.String()
 	d := p.daemonFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := format.check(); err != nil {
 			return err
 		}
-		r, body, err := d.report()
-		if err != nil {
-			return err
+		s := screenOf(c.OutOrStdout(), p.Environ)
+		if *watch <= 0 {
+			return d.showStatus(s, format.json())
 		}
-		v, known := verdicts[r.Verdict]
-		if !known {
-			return fmt.Errorf("the daemon's verdict on its group is %.40q, which this version does not know", r.Verdict)
+		for ; ; time.Sleep(max(*watch, minWatch)) {
+			s.clear()
+			if err := d.showStatus(s, format.json()); err != nil && !errors.As(err, new(exit)) {
+				fmt.Fprintln(s, err)
+			}
+			if err := s.flush(); err != nil {
+				return err
+			}
 		}
-		if format.json() {
-			_, err = c.OutOrStdout().Write(body)
-		} else {
-			err = r.write(c.OutOrStdout(), time.Now())
-		}
-		if err == nil && v.code != statusHealthy {
-			err = exit(v.code)
-		}
-		return err
 	}
 	return c
 }
 
-// write prints r as a table; now is for the ages.
-func (r *report) write(out io.Writer, now time.Time) error {
-	fmt.Fprintln(out, r.headline())
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
-
-	line("controller", "%s, holdfast %s, up %s", r.Name, r.Version, ago(now, r.Started))
-	line("serves", "%s", r.serves())
-	line("group", "%d member%s, this one is %s, leader %s, term %d", r.Members, plural(r.Members), or(r.Role, "loading"), or(r.Leader, "unknown"), r.Term)
-	line("log", "committed %d, visible %d, applied %d", r.Commit, r.Visible, r.Applied)
-	line("ops", "%d applied, %d keys expired, %d evicted, %d writes refused", r.Ops, r.Expired, r.Evicted, r.Refused)
-	line("memory", "%s of %s; keys take %s of %s", bytes(r.Resident), limit(r.Limit), bytes(r.Used), limit(r.Budget))
-	line("data", "%s, durability %s, log %s, slowest fsync %.1f ms", or(r.Data, "nothing on disk"), r.Durability, bytes(uint64(max(r.LogBytes, 0))), r.FsyncMs)
-	if r.SnapTime != nil {
-		line("snapshot", "%s ago", ago(now, *r.SnapTime))
-	}
-	for _, name := range sorted(r.Classes) {
-		if c := r.Classes[name]; c.Keys > 0 {
-			line("class "+name, "%d keys, %s", c.Keys, bytes(c.Bytes))
-		}
-	}
-	for _, name := range sorted(r.Keyspaces) {
-		line("keyspace "+name, "%d keys, %d of them with a deadline", r.Keyspaces[name].Keys, r.Keyspaces[name].Mortal)
-	}
-	for _, port := range r.Traffic.Ports {
-		tls := ""
-		if port.TLS {
-			tls = " (TLS)"
-		}
-		line(port.Protocol, "%s%s", port.Address, tls)
-	}
-	line("clients", "%d connected, %d since the start, %d refused, %d dropped", r.Traffic.Connections, r.Traffic.Accepted, r.Traffic.Refused, r.Traffic.Dropped)
-	if err := w.Flush(); err != nil {
+// showStatus writes the status of the group once. The error is its exit code, if that is not 0.
+func (d *daemon) showStatus(s *screen, asJSON bool) error {
+	o, err := d.overview()
+	if err != nil {
 		return err
 	}
-	if len(r.Peers) > 0 {
-		fmt.Fprintln(out)
-		if err := r.writeMembers(out); err != nil {
-			return err
-		}
+	j, err := judge(o)
+	if err != nil {
+		return err
 	}
-	return r.writeElections(out)
-}
-
-// headline is the verdict: what an operator reads first, perhaps alone.
-func (r *report) headline() string {
-	text := verdicts[r.Verdict].headline
-	switch {
-	case !r.Ready, !r.Quorum:
-	case len(r.Peers) < 2:
-		text += ", a group of one"
-	default:
-		text += fmt.Sprintf(", can lose %d more", r.CanLose)
+	if asJSON {
+		err = o.writeJSON(s, &j)
+	} else {
+		o.write(s, &j)
 	}
-	if r.Why != "" {
-		text += ": " + r.Why
+	if err == nil {
+		err = s.flush()
 	}
-	if r.Draining {
-		text += "; this controller is drained, or is being"
+	if err == nil && j.Code != statusHealthy {
+		err = exit(j.Code)
 	}
-	return text
-}
-
-func (r *report) serves() string {
-	switch {
-	case !r.Ready:
-		return "nothing yet: " + r.Why
-	case !r.Quorum:
-		return "no writes: " + r.Why
-	case r.LeaseMs == nil:
-		return "reads and writes"
-	case *r.LeaseMs > 0:
-		return fmt.Sprintf("reads and writes, reads from its own memory (lease: %.0f ms more)", *r.LeaseMs)
-	}
-	return "reads and writes, reads by a round to the leader (no lease)"
+	return err
 }
 
 // writeMembers prints the table of members, a star before the leader.
@@ -254,19 +208,6 @@ func measured(v float64, format string) string {
 		return "-"
 	}
 	return fmt.Sprintf(format, v)
-}
-
-func (r *report) writeElections(out io.Writer) error {
-	if len(r.Elections) == 0 {
-		return nil
-	}
-	fmt.Fprintln(out)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "election\tterm\tleader\tcause\twithout leader")
-	for _, e := range r.Elections {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.0f ms\n", e.At.Format(time.DateTime), e.Term, or(e.Leader, "unknown"), or(e.Cause, "unknown"), e.TookMs)
-	}
-	return w.Flush()
 }
 
 func (r *report) peer(name string) *peer {

@@ -52,33 +52,6 @@ const alonePage = `{"name":"one","version":"9","ready":true,"quorum":true,"role"
 	"classes":{"session":{"keys":5,"bytes":4096},"cache":{"keys":0}},"keyspaces":{"db1":{"keys":5,"mortal":4}},
 	"traffic":{"ports":[{"protocol":"redis","address":"127.0.0.1:6379"}],"connections":3,"accepted":9}}`
 
-func TestStatus(t *testing.T) {
-	p, address := serve(t)
-	p.set("GET /status", alonePage)
-	code, stdout, stderr, _ := run(t, []string{"HOLDFAST_ADMIN_LISTEN=" + address}, "status")
-	for _, want := range []string{"HEALTHY, a group of one\n", "reads and writes\n", "1 member, this one is leader", "100.0 MiB of no limit", "/var/lib/holdfast, durability second",
-		"class session", "4.0 KiB", "keyspace db1", "3 connected, 9 since the start"} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("%d, no %q in\n%s%s", code, want, stdout, stderr)
-		}
-	}
-	if strings.Contains(stdout, "class cache") || strings.Contains(stdout, "election") {
-		t.Error("shows a class without keys, or elections where there were none")
-	}
-	if code, stdout, _, _ = run(t, nil, "status", "-o", "json", "--admin", address); code != 0 || stdout != alonePage {
-		t.Error(code, stdout)
-	}
-	for answer, want := range map[string]string{"<html>": "no status", `{"verdict":"superb"}`: `"superb", which this version does not know`} {
-		p.set("GET /status", answer)
-		if code, _, stderr, _ = run(t, nil, "status", "--admin", address); code != 3 || !strings.Contains(stderr, want) {
-			t.Error(code, stderr)
-		}
-	}
-	if code, _, stderr, _ = run(t, []string{"HOLDFAST_ADMIN_LISTEN="}, "status"); code != 3 || !strings.Contains(stderr, "admin-listen is empty") {
-		t.Error(code, stderr)
-	}
-}
-
 const groupPage = `{"name":"c1","version":"9","ready":true,"quorum":true,"role":"leader","leader":"c1","members":3,"commit":120,"visible":119,"applied":118,
 	"verdict":"degraded","why":"missing: c3","can_lose":0,"missing":["c3"],"lease_ms":210.4,"term":7,
 	"peers":[
@@ -90,45 +63,6 @@ const groupPage = `{"name":"c1","version":"9","ready":true,"quorum":true,"role":
 // joined is groupPage with c4 in it.
 func joined(role string) string {
 	return strings.Replace(groupPage, `"peers":[`, `"peers":[{"name":"c4","address":"127.0.0.4:7420","role":"`+role+`","up":true},`, 1)
-}
-
-func TestGroupStatus(t *testing.T) {
-	p, address := serve(t)
-	p.set("GET /status", groupPage)
-	code, stdout, stderr, _ := run(t, nil, "status", "--admin", address)
-	if code != 1 || stderr != "" {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
-	for _, want := range []string{
-		"DEGRADED, can lose 0 more: missing: c3\n",
-		"reads and writes, reads from its own memory (lease: 210 ms more)",
-		"committed 120, visible 119, applied 118",
-		"   member         address         role                       reads          log            round trip  fsync   clock    level",
-		"*  c1 (this one)  127.0.0.1:7420  leader                     lease          120            -           1.2 ms  -        1",
-		"   c2             127.0.0.2:7420  follower                   lease, 180 ms  119, 1 behind  0.21 ms     -       -3.5 ms  1",
-		"   c3             127.0.0.3:7420  follower, does not answer  ends in 90 ms\n",
-		"2026-01-01 00:00:00  7     c1      leader lost  412 ms",
-	} {
-		if !strings.Contains(stdout, want) {
-			t.Errorf("no %q in\n%s", want, stdout)
-		}
-	}
-	follower := strings.Replace(groupPage, `"name":"c1","version"`, `"name":"c2","version"`, 1)
-	p.set("GET /status", strings.Replace(strings.Replace(follower, `"self":true`, `"self":false`, 1), `"name":"c2","address"`, `"name":"c2","self":true,"address"`, 1))
-	_, stdout, _, _ = run(t, nil, "status", "--admin", address)
-	for _, want := range []string{"*  c1             127.0.0.1:7420  leader                     -  ", "   c2 (this one)  127.0.0.2:7420  follower                   lease, 180 ms", "Only c1, which leads, knows all of this."} {
-		if !strings.Contains(stdout, want) {
-			t.Errorf("no %q in\n%s", want, stdout)
-		}
-	}
-	lost := strings.NewReplacer(`"quorum":true`, `"quorum":false`, "degraded", "no quorum", "missing: c3", "no quorum, missing: c2, c3").Replace(groupPage)
-	p.set("GET /status", lost)
-	if code, stdout, _, _ = run(t, nil, "status", "--admin", address); code != 2 || !strings.HasPrefix(stdout, "NO QUORUM: no quorum, missing: c2, c3\n") {
-		t.Error(code, stdout)
-	}
-	if code, stdout, _, _ = run(t, nil, "status", "--admin", address, "-o", "json"); code != 2 || stdout != lost {
-		t.Error(code, stdout)
-	}
 }
 
 func TestDrain(t *testing.T) {

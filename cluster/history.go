@@ -145,7 +145,10 @@ func (n *Node) lookWho() {
 
 func roughly(ns int64) string {
 	d := time.Duration(ns)
-	if d < 10*time.Second {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
 		return d.Round(10 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()

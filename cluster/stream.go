@@ -99,7 +99,7 @@ func (n *Node) sendSnapshot(id uint64) error {
 	n.mu.Lock()
 	name := n.nameOf(id)
 	n.history.add(engine.Event{At: n.wall().UnixNano(), Kind: engine.Sent, Member: name, Took: int64(time.Since(begin)), Count: uint64(size),
-		Text: fmt.Sprintf("sent %s a snapshot of %.1f MB, in %s", name, float64(size)/1e6, roughly(int64(time.Since(begin))))})
+		Text: fmt.Sprintf("sent %s a snapshot of %d KB, in %s", name, (size+999)/1000, roughly(int64(time.Since(begin))))})
 	n.mu.Unlock()
 	n.log.Info("sent a snapshot", slog.String("to", fmt.Sprintf("%x", id)), slog.Uint64("index", base.Index), slog.Int64("bytes", size), slog.Duration("took", time.Since(begin)))
 	return nil

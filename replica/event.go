@@ -27,7 +27,7 @@ const maxEvents = 64
 
 func (r *Replica) happened(kind EventKind, peer uint64, took int64) {
 	if len(r.events) < maxEvents && !r.alone() {
-		r.events = append(r.events, Event{At: r.wall, Kind: kind, Peer: peer, Term: r.term, Took: took})
+		r.events = append(r.events, Event{At: r.wall, Kind: kind, Peer: peer, Term: r.raft.BasicStatus().HardState.GetTerm(), Took: took})
 	}
 }
 
