@@ -71,10 +71,22 @@ func clientSetInfo(s *Session, q *request, b []byte) []byte {
 
 // describe writes the line of CLIENT LIST. What Holdfast does not count is 0.
 func (s *Session) describe(b []byte) []byte {
-	f := s.face.Load()
+	f, cmd := s.face.Load(), "NULL"
+	if row := s.last.Load(); row != nil {
+		cmd = row.Name
+	}
+	now := s.d.clock.Second()
 	user := cmp.Or(s.userName(), "(none)")
-	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=0 idle=0 flags=N db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, f.space, f.multi, user, f.v, f.libName, f.libVer)
+	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, now-s.born, now-s.active.Load(), f.flags(), f.space, f.multi, cmd, user, f.v, f.libName, f.libVer)
+}
+
+// flags are Redis's letters for what the connection is about.
+func (f *face) flags() string {
+	if f.multi >= 0 {
+		return "x"
+	}
+	return "N"
 }
 
 // userName is as the other sessions see it.

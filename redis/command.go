@@ -140,7 +140,7 @@ func init() {
 	}{
 		{"string", stringCommands}, {"generic", keyCommands}, {"hash", hashCommands}, {"set", setCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
-		{"server", serverCommands}, {"server", aclCommands}, {"sentinel", sentinelCommands},
+		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"sentinel", sentinelCommands},
 	} {
 		for i := range g.rows {
 			row := &g.rows[i]

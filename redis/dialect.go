@@ -47,6 +47,9 @@ type Facts struct {
 	Clients, MaxClients int
 	Accepted, Rejected  uint64 // connections since the start
 	Input, Output       uint64 // bytes since the start
+	Dropped             uint64 // connections ended by a limit or a timeout, since the start
+	Buffered            int64  // bytes of unfinished requests and untaken replies
+	SystemMemory        uint64 // bytes of the machine
 	UserCPU, SystemCPU  float64
 }
 
@@ -67,6 +70,7 @@ type Dialect struct {
 	clock    Clock
 	slow     slowLog
 	events   latencyEvents
+	rate     rate
 
 	mu       sync.Mutex              // guards the two below
 	desks    map[engine.Engine]*desk // one for each worker
@@ -83,11 +87,12 @@ type desk struct {
 	pass    uint    // counts calls of Process,
 	doneIn  uint    // that one after which writes were done
 	doneAt  int64   // when they were
+	faults  faults
 	stats
 }
 
 // stats counts what a worker did. The worker adds; anybody reads.
-type stats struct{ commands, hits, misses, errors atomic.Uint64 }
+type stats struct{ commands, hits, misses atomic.Uint64 }
 
 // New makes a dialect.
 func New(c Config) *Dialect {
@@ -148,16 +153,15 @@ func (d *Dialect) each(visit func(*Session)) {
 }
 
 // total sums up what the workers counted.
-func (d *Dialect) total() (commands, hits, misses, errors uint64) {
+func (d *Dialect) total() (commands, hits, misses uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, dk := range d.desks {
 		commands += dk.commands.Load()
 		hits += dk.hits.Load()
 		misses += dk.misses.Load()
-		errors += dk.errors.Load()
 	}
-	return commands, hits, misses, errors
+	return commands, hits, misses
 }
 
 func (d *Dialect) facts() Facts {
@@ -184,7 +188,7 @@ func (d *Dialect) resetStats() {
 		dk.commands.Store(0)
 		dk.hits.Store(0)
 		dk.misses.Store(0)
-		dk.errors.Store(0)
+		dk.faults.reset()
 		for i := range dk.tallies {
 			dk.tallies[i].reset()
 		}

@@ -2,7 +2,9 @@ package redis
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"holdfast/engine"
@@ -27,6 +29,10 @@ var sections = []section{
 	{"Stats", true, infoStats},
 	{"Replication", true, infoReplication},
 	{"CPU", true, infoCPU},
+	{"Modules", true, func(*infoText) {}},
+	{"Commandstats", false, infoCommands},
+	{"Errorstats", true, infoErrors},
+	{"Latencystats", false, infoLatency},
 	{"Holdfast", true, infoHoldfast},
 	{"Cluster", true, infoCluster},
 	{"Keyspace", true, infoKeyspace},
@@ -73,8 +79,13 @@ func infoServer(i *infoText) {
 	i.line("server_name", "holdfast")
 	i.line("holdfast_version", i.s.d.conf.Version)
 	i.line("redis_mode", "standalone")
+	i.line("redis_git_sha1", "00000000")
+	i.line("redis_git_dirty", 0)
+	i.line("redis_build_id", "0")
 	i.line("os", i.facts.OS)
 	i.line("arch_bits", 64)
+	i.line("multiplexing_api", "epoll")
+	i.line("process_supervised", "no")
 	i.line("process_id", i.facts.PID)
 	i.line("run_id", i.facts.RunID)
 	i.line("tcp_port", i.facts.Port)
@@ -83,6 +94,8 @@ func infoServer(i *infoText) {
 	i.line("uptime_in_seconds", up)
 	i.line("uptime_in_days", up/86400)
 	i.line("hz", 10)
+	i.line("configured_hz", 10)
+	i.line("io_threads_active", 0)
 	i.line("executable", i.facts.Executable)
 	i.line("config_file", i.facts.ConfigFile)
 }
@@ -91,29 +104,54 @@ func infoClients(i *infoText) {
 	i.line("connected_clients", i.facts.Clients)
 	i.line("cluster_connections", 0)
 	i.line("maxclients", i.facts.MaxClients)
+	i.line("client_recent_max_input_buffer", 0)
+	i.line("client_recent_max_output_buffer", 0)
 	i.line("blocked_clients", 0)
 	i.line("tracking_clients", 0)
+	i.line("clients_in_timeout_table", 0)
 }
 
 func infoMemory(i *infoText) {
 	m := &i.status.Memory
-	i.line("used_memory", m.Used)
-	i.line("used_memory_human", human(m.Used))
-	i.line("used_memory_rss", i.status.Resident)
-	i.line("used_memory_rss_human", human(i.status.Resident))
-	i.line("used_memory_peak", m.Used)
-	i.line("used_memory_peak_human", human(m.Used))
+	n, scripts := i.s.d.scripts.cached()
+	i.size("used_memory", m.Used)
+	i.size("used_memory_rss", i.status.Resident)
+	i.size("used_memory_peak", m.Used)
+	i.line("used_memory_peak_perc", "100.00%")
+	i.line("used_memory_overhead", 0)
+	i.line("used_memory_startup", 0)
 	i.line("used_memory_dataset", m.Used)
-	i.line("used_memory_lua", 0)
-	n, size := i.s.d.scripts.cached()
+	i.line("used_memory_dataset_perc", "100.00%")
+	i.line("allocator_allocated", m.Used)
+	i.line("allocator_active", i.status.Resident)
+	i.line("allocator_resident", i.status.Resident)
+	i.size("total_system_memory", i.facts.SystemMemory)
+	i.size("used_memory_lua", 0)
+	i.line("used_memory_vm_eval", 0)
 	i.line("number_of_cached_scripts", n)
-	i.line("used_memory_scripts", size)
-	i.line("maxmemory", m.Budget)
-	i.line("maxmemory_human", human(m.Budget))
+	i.line("number_of_functions", 0)
+	i.line("number_of_libraries", 0)
+	i.size("used_memory_scripts", uint64(scripts))
+	i.size("maxmemory", m.Budget)
 	i.line("maxmemory_policy", "allkeys-lru")
-	used := max(i.status.Memory.Used, 1)
+	used := max(m.Used, 1)
 	i.line("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(i.status.Resident)/float64(used)))
+	i.line("mem_fragmentation_bytes", int64(i.status.Resident)-int64(m.Used))
+	i.line("mem_not_counted_for_evict", 0)
+	i.line("mem_replication_backlog", 0)
+	i.line("mem_clients_slaves", 0)
+	i.line("mem_clients_normal", i.facts.Buffered)
+	i.line("mem_aof_buffer", 0)
+	i.line("mem_allocator", "go")
+	i.line("active_defrag_running", 0)
+	i.line("lazyfree_pending_objects", 0)
 	i.line("memory_limit", i.status.Limit)
+}
+
+// size writes a number of bytes, for machines and for people.
+func (i *infoText) size(name string, n uint64) {
+	i.line(name, n)
+	i.line(name+"_human", human(n))
 }
 
 func human(n uint64) string {
@@ -129,14 +167,7 @@ func human(n uint64) string {
 }
 
 func infoPersistence(i *infoText) {
-	loading := 0
-	if !i.status.Ready {
-		loading = 1
-	}
-	aof := 1
-	if i.status.Durable == "memory" {
-		aof = 0
-	}
+	loading := b2i(!i.status.Ready)
 	i.line("loading", loading)
 	i.line("async_loading", 0)
 	if loading == 1 {
@@ -146,30 +177,87 @@ func infoPersistence(i *infoText) {
 	i.line("rdb_bgsave_in_progress", 0)
 	i.line("rdb_last_save_time", max(i.status.SnapTime, i.status.Started)/1e9)
 	i.line("rdb_last_bgsave_status", "ok")
-	i.line("aof_enabled", aof)
+	i.line("rdb_last_bgsave_time_sec", -1)
+	i.line("rdb_current_bgsave_time_sec", -1)
+	i.line("rdb_last_cow_size", 0)
+	i.line("aof_enabled", b2i(i.status.Durable != "memory"))
 	i.line("aof_rewrite_in_progress", 0)
+	i.line("aof_rewrite_scheduled", 0)
+	i.line("aof_last_rewrite_time_sec", -1)
+	i.line("aof_current_rewrite_time_sec", -1)
 	i.line("aof_last_bgrewrite_status", "ok")
 	i.line("aof_last_write_status", "ok")
+	i.line("aof_last_cow_size", 0)
 	i.line("aof_current_size", i.status.LogBytes)
 }
 
 func infoStats(i *infoText) {
-	commands, hits, misses, errors := i.s.d.total()
+	d := i.s.d
+	commands, hits, misses := d.total()
+	_, errors := d.faults()
 	i.line("total_connections_received", i.facts.Accepted)
 	i.line("total_commands_processed", commands)
-	i.line("instantaneous_ops_per_sec", 0)
+	i.line("instantaneous_ops_per_sec", d.rate.of(commands, d.clock.Now()))
 	i.line("total_net_input_bytes", i.facts.Input)
 	i.line("total_net_output_bytes", i.facts.Output)
 	i.line("rejected_connections", i.facts.Rejected)
 	i.line("sync_full", 0)
+	i.line("sync_partial_ok", 0)
+	i.line("sync_partial_err", 0)
 	i.line("expired_keys", i.status.Memory.Expired)
+	i.line("expired_stale_perc", "0.00")
+	i.line("expired_time_cap_reached_count", 0)
 	i.line("evicted_keys", i.status.Memory.Evicted)
 	i.line("keyspace_hits", hits)
 	i.line("keyspace_misses", misses)
 	i.line("pubsub_channels", 0)
 	i.line("pubsub_patterns", 0)
 	i.line("latest_fork_usec", 0)
+	i.line("total_forks", 0)
+	i.line("migrate_cached_sockets", 0)
+	i.line("slave_expires_tracked_keys", 0)
+	for _, name := range []string{"hits", "misses", "key_hits", "key_misses"} {
+		i.line("active_defrag_"+name, 0)
+	}
+	i.line("tracking_total_keys", 0)
+	i.line("tracking_total_items", 0)
+	i.line("tracking_total_prefixes", 0)
+	i.line("unexpected_error_replies", 0)
 	i.line("total_error_replies", errors)
+	i.line("dump_payload_sanitizations", 0)
+	i.line("client_output_buffer_limit_disconnections", i.facts.Dropped)
+}
+
+// infoCommands tells what commands took: see timing.go for what counts.
+func infoCommands(i *infoText) {
+	sums := i.s.d.sums()
+	for row := range table.all() {
+		t := &sums[row.number]
+		if t.calls+t.rejected == 0 {
+			continue
+		}
+		us, each := t.ns/1000, 0.0
+		if n := t.timedCalls(); n > 0 {
+			each = float64(t.ns) / 1000 / float64(n)
+		}
+		i.line("cmdstat_"+row.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d", t.calls, us, each, t.rejected, t.failed))
+	}
+}
+
+func infoErrors(i *infoText) {
+	codes, _ := i.s.d.faults()
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		i.line("errorstat_"+code, fmt.Sprintf("count=%d", codes[code]))
+	}
+}
+
+func infoLatency(i *infoText) {
+	sums := i.s.d.sums()
+	for row := range table.all() {
+		if t := &sums[row.number]; t.timedCalls() > 0 {
+			i.line("latency_percentiles_usec_"+row.Name, fmt.Sprintf("p50=%d.000,p99=%d.000,p99.9=%d.000", t.percentile(.5), t.percentile(.99), t.percentile(.999)))
+		}
+	}
 }
 
 // infoReplication says what makes every health check happy: any controller is a good master.
@@ -183,11 +271,16 @@ func infoReplication(i *infoText) {
 	i.line("master_repl_offset", i.status.Applied)
 	i.line("second_repl_offset", -1)
 	i.line("repl_backlog_active", 0)
+	i.line("repl_backlog_size", 0)
+	i.line("repl_backlog_first_byte_offset", 0)
+	i.line("repl_backlog_histlen", 0)
 }
 
 func infoCPU(i *infoText) {
 	i.line("used_cpu_sys", fmt.Sprintf("%.6f", i.facts.SystemCPU))
 	i.line("used_cpu_user", fmt.Sprintf("%.6f", i.facts.UserCPU))
+	i.line("used_cpu_sys_children", "0.000000")
+	i.line("used_cpu_user_children", "0.000000")
 }
 
 // infoHoldfast is what Redis has no field for.

@@ -39,19 +39,6 @@ var serverCommands = []Command{
 		{Name: "doctor", Arity: 2, Flags: Loading, Needed: "people", conn: memoryDoctor},
 		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("MEMORY", "DOCTOR", "USAGE <key> [SAMPLES <count>]")},
 	}},
-	{Name: "slowlog", Arity: -2, Needed: "exporters", subs: []Command{
-		{Name: "len", Arity: 2, Flags: Admin | Loading, Needed: "exporters", conn: zero},
-		{Name: "get", Arity: -2, Flags: Admin | Loading, Needed: "exporters", conn: slowlogGet},
-		{Name: "reset", Arity: 2, Flags: Admin | Loading, Needed: "tools", conn: connOK},
-		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("SLOWLOG", "GET [<count>]", "LEN", "RESET")},
-	}},
-	{Name: "latency", Arity: -2, Needed: "exporters", subs: []Command{
-		{Name: "latest", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "exporters", conn: emptyArray},
-		{Name: "history", Arity: 3, Flags: Admin | NoScript | Loading, Needed: "tools", conn: emptyArray},
-		{Name: "histogram", Arity: -2, Flags: Admin | NoScript | Loading, Needed: "exporters", conn: emptyMap},
-		{Name: "reset", Arity: -2, Flags: Admin | NoScript | Loading, Needed: "tools", conn: zero},
-		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("LATENCY", "HISTOGRAM [COMMAND ...]", "HISTORY <event>", "LATEST", "RESET [<event> ...]")},
-	}},
 }
 
 // help makes the HELP of a container.
@@ -81,9 +68,6 @@ func parseFlush(all bool) func(*request) (op.Write, error) {
 	}
 }
 
-func zero(_ *Session, _ *request, b []byte) []byte       { return resp.Integer(b, 0) }
-func emptyArray(_ *Session, _ *request, b []byte) []byte { return resp.Array(b, 0) }
-func emptyMap(s *Session, _ *request, b []byte) []byte   { return s.v.Map(b, 0) }
 
 func noCluster(_ *Session, _ *request, b []byte) []byte { return resp.Err(b, string(errNoCluster)) }
 
@@ -142,18 +126,6 @@ func shutdown(_ *Session, _ *request, b []byte) []byte {
 
 func debug(_ *Session, _ *request, b []byte) []byte {
 	return resp.Err(b, `ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`)
-}
-
-func slowlogGet(_ *Session, q *request, b []byte) []byte {
-	if len(q.args) > 3 {
-		return resp.Err(b, "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
-	}
-	if len(q.args) == 3 {
-		if n, ok := resp.Int(q.args[2]); !ok || n < -1 {
-			return resp.Err(b, "ERR count should be greater than or equal to -1")
-		}
-	}
-	return resp.Array(b, 0)
 }
 
 func memoryDoctor(s *Session, _ *request, b []byte) []byte {

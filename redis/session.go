@@ -329,7 +329,7 @@ func (s *Session) ask(row *Command, o op.Read) verdict {
 		s.waiting = true
 		return parked
 	}
-	s.answered(row, m, s.req.args, isError(s.out[mark:]))
+	s.answered(row, m, s.req.args, s.isError(s.out[mark:]))
 	if s.quiet() {
 		s.out = s.out[:mark]
 	}
@@ -346,19 +346,25 @@ func (s *Session) meet(row *Command) {
 	if s.work != nil {
 		s.work.row, s.work.since = row, m
 	} else {
-		s.answered(row, m, s.req.args, isError(s.out[mark:]))
+		s.answered(row, m, s.req.args, s.isError(s.out[mark:]))
 	}
 	if skip || s.silence != speak {
 		s.out = s.out[:mark]
 	}
 }
 
-// isError says whether a reply is an error.
-func isError(reply []byte) bool { return len(reply) > 0 && reply[0] == '-' }
+// isError says whether a reply is an error, and counts it.
+func (s *Session) isError(reply []byte) bool {
+	if len(reply) == 0 || reply[0] != '-' {
+		return false
+	}
+	s.desk.faults.add(reply[1:])
+	return true
+}
 
 // sayError answers the present command with an error, unless the client wants no answer.
 func (s *Session) sayError(text string) {
-	s.desk.errors.Add(1)
+	s.desk.faults.add([]byte(text))
 	if !s.quiet() {
 		s.out = resp.Err(s.out, text)
 	}
@@ -473,7 +479,7 @@ func (s *Session) Done(res *op.Result, err error) {
 	default:
 		s.done = p.row.appendReply(s.done, answer{p.v, p.form}, res)
 	}
-	s.written(p.row, p.since, err != nil || isError(s.done[mark:]))
+	s.written(p.row, p.since, err != nil || s.isError(s.done[mark:]))
 }
 
 // unavailable is the reply for what was not carried out: the one error that every client takes for "later, on the same server", unless it takes an upgrade.

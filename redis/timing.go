@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"math/bits"
 	"strconv"
 	"sync"
@@ -69,10 +70,7 @@ func (s *sum) add(t *tally) {
 
 // percentile is about the µs within which that share of the calls ended: the end of the bucket that it falls into.
 func (s *sum) percentile(share float64) uint64 {
-	timed := uint64(0)
-	for _, n := range s.latency {
-		timed += n
-	}
+	timed := s.timedCalls()
 	below := uint64(0)
 	for i, n := range s.latency {
 		if below += n; float64(below) >= share*float64(timed) {
@@ -304,4 +302,69 @@ func (d *Dialect) sums() []sum {
 		}
 	}
 	return all
+}
+
+// maxFaults bounds how many codes of errors are told apart; scripts can make any.
+const maxFaults = 128
+
+// faults counts error replies by their code, the first word.
+type faults struct {
+	mu     sync.Mutex
+	byCode map[string]uint64
+}
+
+func (f *faults) add(text []byte) {
+	code := text
+	if i := bytes.IndexAny(text, " \r\n"); i >= 0 {
+		code = text[:i]
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byCode == nil {
+		f.byCode = map[string]uint64{}
+	}
+	if _, ok := f.byCode[string(code)]; !ok && (len(f.byCode) >= maxFaults || len(code) > slowArgBytes) {
+		code = []byte("ERR")
+	}
+	f.byCode[string(code)]++
+}
+
+func (f *faults) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byCode = nil
+}
+
+// faults adds up the error replies of all workers.
+func (d *Dialect) faults() (byCode map[string]uint64, total uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	byCode = map[string]uint64{}
+	for _, dk := range d.desks {
+		dk.faults.mu.Lock()
+		for code, n := range dk.faults.byCode {
+			byCode[code] += n
+			total += n
+		}
+		dk.faults.mu.Unlock()
+	}
+	return byCode, total
+}
+
+// rate counts commands over time, for INFO: since the last time that it was asked a second ago or more.
+type rate struct {
+	mu        sync.Mutex
+	at        int64 // ns
+	commands  uint64
+	perSecond uint64
+}
+
+func (r *rate) of(commands uint64, now int64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if past := now - r.at; past >= 1e9 {
+		r.perSecond = uint64(float64(commands-min(r.commands, commands)) * 1e9 / float64(past))
+		r.at, r.commands = now, commands
+	}
+	return r.perSecond
 }

@@ -296,7 +296,7 @@ func (w *work) finish(s *Session) {
 		if !w.exec && len(w.calls) == 1 {
 			args = w.calls[0].args
 		}
-		s.answered(w.row, w.since, args, isError(s.out[mark:]))
+		s.answered(w.row, w.since, args, s.isError(s.out[mark:]))
 	}()
 	switch {
 	case errors.Is(w.err, engine.ErrUncertain):
@@ -331,7 +331,7 @@ func (w *work) finishExec(s *Session) {
 			s.out = c.row.conn(s, &s.req, s.out)
 			continue
 		}
-		s.answered(c.row, moment{}, nil, isError(w.out[at:w.ends[i]]))
+		s.answered(c.row, moment{}, nil, s.isError(w.out[at:w.ends[i]]))
 		s.out = append(s.out, w.out[at:w.ends[i]]...)
 		at = w.ends[i]
 	}
