@@ -89,6 +89,7 @@ type process struct {
 	dialects  dialects
 	node      atomic.Pointer[cluster.Node] // nil until the state is loaded
 	server    *server.Server
+	workers   []*worker       // of the server, fixed once it is there
 	stop      <-chan struct{} // closed by a signal
 }
 
@@ -276,7 +277,9 @@ func (d *process) open() error {
 	node := d.node.Load()
 	var err error
 	d.server, err = server.Start(cfg, func(wake func()) server.Worker {
-		return &worker{dialects: d.dialects, redisDoor: node.Door(wake, c.HoldRedis), memcacheDoor: node.Door(wake, c.HoldMemcached)}
+		w := &worker{dialects: d.dialects, redisDoor: node.Door(wake, c.HoldRedis), memcacheDoor: node.Door(wake, c.HoldMemcached), wake: wake}
+		d.workers = append(d.workers, w)
+		return w
 	})
 	if err == nil {
 		d.host.server.Store(d.server)
@@ -286,6 +289,7 @@ func (d *process) open() error {
 
 // wait says when this controller serves, and returns when a signal says so, or when the node cannot go on: then with its reason.
 func (d *process) wait(out io.Writer) error {
+	d.watchdog()
 	node := d.node.Load()
 	serving, late := node.Serving(), time.After(readyWithin)
 	ready := sync.OnceFunc(func() { notify(daemon.SdNotifyReady) })

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"holdfast/cluster"
 	"holdfast/memcache"
 	"holdfast/redis"
@@ -18,6 +20,9 @@ type worker struct {
 	dialects
 	redisDoor    *cluster.Door
 	memcacheDoor *cluster.Door
+
+	wake  func()        // has Flush called soon
+	turns atomic.Uint64 // how often it was
 }
 
 // Session gives a connection the dialect of its port.
@@ -30,6 +35,7 @@ func (w *worker) Session(port string, c *server.Conn) server.Session {
 
 // Flush carries out what the pass has queued.
 func (w *worker) Flush() {
+	w.turns.Add(1)
 	w.redisDoor.Flush()
 	w.memcacheDoor.Flush()
 }
