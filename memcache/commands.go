@@ -30,8 +30,8 @@ type command struct {
 	conn func(s *Session, a [][]byte)
 }
 
-// replyFunc counts an outcome and appends the answer.
-type replyFunc func(n *counters, out []byte, r *op.Result) []byte
+// replyFunc counts an outcome and appends the answer to what o says of its request.
+type replyFunc func(n *counters, out []byte, r *op.Result, o *owed) []byte
 
 // any number of arguments, of which maxArgs are looked at.
 const anyArgs = maxArgs

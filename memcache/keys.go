@@ -85,14 +85,21 @@ func (s *Session) touch(keys []op.Key) {
 	s.touched = true
 	for _, k := range keys {
 		s.w.touch.Key = k
-		s.submit(&s.w.touch, nil, false, 0)
+		s.submit(&s.w.touch, owed{}, 0)
 	}
 }
 
 // show reads keys and appends the values of those that are there. It tells how many of keys are answered then, or that the read has to wait.
 func (s *Session) show(row *command, keys []op.Key) (shown int, ok bool) {
 	w := s.w
-	w.row, w.keys, w.shown, s.waiting = row, keys, 0, false
+	w.row, w.view = row, (*Session).showLine
+	return s.look(keys)
+}
+
+// look reads keys; w.view is called for each.
+func (s *Session) look(keys []op.Key) (shown int, ok bool) {
+	w := s.w
+	w.keys, w.shown, s.waiting = keys, 0, false
 	var r op.Read
 	switch len(keys) {
 	case 0:
@@ -116,12 +123,14 @@ func (s *Session) show(row *command, keys []op.Key) (shown int, ok bool) {
 func (s *Session) Show(res *op.Result) {
 	w := s.w
 	if len(w.keys) == 1 {
-		s.showOne(w.keys[0].Name, res)
+		w.shown = 1
+		w.view(s, w.keys[0].Name, res)
 		return
 	}
 	limit := len(s.out) + oneState
 	for i := range res.List {
-		s.showOne(w.keys[i].Name, &res.List[i])
+		w.shown++
+		w.view(s, w.keys[i].Name, &res.List[i])
 		if w.each {
 			s.out = append(s.out, endLine...)
 		}
@@ -131,9 +140,12 @@ func (s *Session) Show(res *op.Result) {
 	}
 }
 
-func (s *Session) showOne(name []byte, res *op.Result) {
+// viewFunc shows what a read has found at a key.
+type viewFunc func(s *Session, name []byte, res *op.Result)
+
+// showLine is the one of get and its like.
+func (s *Session) showLine(name []byte, res *op.Result) {
 	w := s.w
-	w.shown++
 	hit, miss := getHits, getMisses
 	if w.row.touches {
 		hit, miss = touchHits, touchMisses

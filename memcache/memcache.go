@@ -134,19 +134,23 @@ type worker struct {
 	args   [maxArgs][]byte
 	head   header
 	row    *command // of the read that is being shown,
+	view   viewFunc // how one of its keys is,
 	keys   []op.Key // its keys,
 	shown  int      // and how many of them have been
 	each   bool     // each is a command of its own, with an END of its own
 	room   []op.Key // for the keys of a line; see batch
-	get    op.Get
-	many   op.GetMany
-	set    op.Set
-	splice op.Splice
-	del    op.Delete
-	delKey [1]op.Key
-	incr   op.Count
-	touch  op.Expire
-	flush  op.Flush
+	packet packet   // of the binary protocol
+
+	answering owed // the write whose outcome is being told
+	get       op.Get
+	many      op.GetMany
+	set       op.Set
+	splice    op.Splice
+	del       op.Delete
+	delKey    [1]op.Key
+	incr      op.Count
+	touch     op.Expire
+	flush     op.Flush
 }
 
 // counter numbers what stats count.

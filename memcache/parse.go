@@ -123,9 +123,11 @@ func (h *header) parse(a [][]byte, cas bool) bool {
 }
 
 // size is what memcached would count for the item.
-func (h *header) size() int {
-	n := itemOverhead + len(h.key.Name) + h.length
-	if h.flags != 0 {
+func (h *header) size() int { return itemSize(len(h.key.Name), h.flags, h.length) }
+
+func itemSize(key int, flags uint32, value int) int {
+	n := itemOverhead + key + value
+	if flags != 0 {
 		n += 4
 	}
 	return n

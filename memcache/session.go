@@ -26,9 +26,6 @@ const (
 	keepDone = 4 << 10
 )
 
-// magic is the first byte of a client that speaks the binary protocol.
-const magic = 0x80
-
 const (
 	unknownCommand = "ERROR"
 	badFormat      = "CLIENT_ERROR bad command line format"
@@ -66,6 +63,7 @@ type Session struct {
 	because atomic.Pointer[error] // why it was refused
 
 	begun   bool        // whether anything has come
+	binary  bool        // whether it was in the binary protocol
 	user    *users.User // nil: the client may use no command before it has logged in
 	users   *users.Set  // that user was looked up in; nil if everybody may do everything
 	closing bool
@@ -73,8 +71,11 @@ type Session struct {
 
 // owed is what a write on its way will need for its answer. Without reply it is part of a command that reads keys, and says nothing by itself.
 type owed struct {
-	reply replyFunc
-	quiet bool
+	reply  replyFunc
+	quiet  bool   // of the text protocol: no answer at all; of the others: only an unexpected one
+	opcode byte   // of the binary protocol
+	opaque uint32 // likewise
+	text   []byte // what else the answer says again
 }
 
 // Process answers as much of in as it can. See the server for used, reply and next.
@@ -126,10 +127,10 @@ func (s *Session) step(in []byte) (n, next int, more bool) {
 		return n, 0, true
 	}
 	if !s.begun {
-		if in[0] == magic {
-			return s.close()
-		}
-		s.begun = true
+		s.begun, s.binary = true, in[0] == magic
+	}
+	if s.binary {
+		return s.packet(in)
 	}
 	end := s.scanned + bytes.IndexByte(in[s.scanned:], '\n')
 	if end < s.scanned {
@@ -196,7 +197,7 @@ func (s *Session) command(line, in []byte, end int) (n, next int, more bool) {
 		}
 		return end, 0, true
 	}
-	if s.outstanding() >= maxOwed || s.queued > maxQueued {
+	if s.full() {
 		return 0, 0, false
 	}
 	if row.store != nil {
@@ -206,7 +207,7 @@ func (s *Session) command(line, in []byte, end int) (n, next int, more bool) {
 	if o == nil {
 		return s.say(end, quiet, text)
 	}
-	s.submit(o, row.reply, quiet, 0)
+	s.submit(o, owed{reply: row.reply, quiet: quiet}, 0)
 	return end, 0, true
 }
 
@@ -228,7 +229,7 @@ func (s *Session) store(row *command, args [][]byte, in []byte, end int, quiet b
 	if in[all-2] != '\r' || in[all-1] != '\n' {
 		return s.say(all, quiet, badChunk)
 	}
-	s.submit(row.store(w), row.reply, quiet, h.length)
+	s.submit(row.store(w), owed{reply: row.reply, quiet: quiet}, h.length)
 	return all, 0, true
 }
 
@@ -242,7 +243,7 @@ func (s *Session) tooLarge(row *command, end int, quiet bool) (n, next int, more
 	if row.name != "set" {
 		return s.say(end, quiet, objectTooLarge)
 	}
-	s.submit(s.w.remove(s.w.head.key), replyTooLarge, quiet, 0)
+	s.submit(s.w.remove(s.w.head.key), owed{reply: replyTooLarge, quiet: quiet}, 0)
 	return end, 0, true
 }
 
@@ -275,22 +276,26 @@ func (s *Session) close() (n, next int, more bool) {
 	return 0, -1, false
 }
 
-func (s *Session) submit(o op.Write, reply replyFunc, quiet bool, size int) {
-	s.owed = append(s.owed, owed{reply, quiet})
+// full says whether no more writes may be put on their way now.
+func (s *Session) full() bool { return s.outstanding() >= maxOwed || s.queued > maxQueued }
+
+// submit puts a write on its way, with size bytes of a value.
+func (s *Session) submit(w op.Write, o owed, size int) {
+	s.owed = append(s.owed, o)
 	s.queued += size
-	s.w.e.Write(o, s)
+	s.w.e.Write(w, s)
 }
 
 // Done implements engine.Writer.
 func (s *Session) Done(res *op.Result, err error) {
-	o := s.owed[s.first]
+	o := &s.w.answering // a copy, since the slot may be taken at once
+	*o = s.owed[s.first]
 	if s.first++; s.first == len(s.owed) {
 		s.owed, s.first, s.queued = s.owed[:0], 0, 0
 	}
 	if s.closing {
 		return
 	}
-	mark := len(s.done)
 	switch {
 	case err != nil && !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrVersion):
 		s.closing = true // any answer could be taken for the outcome, which nobody knows
@@ -298,15 +303,28 @@ func (s *Session) Done(res *op.Result, err error) {
 		if err != nil {
 			s.failed = err
 		}
-	case err != nil:
-		s.done = append(append(append(s.done, noQuorum...), err.Error()...), "\r\n"...)
+	case s.binary && err != nil:
+		s.done = appendProblem(s.done, o.opcode, o.opaque, statusTemporary, err.Error())
+	case s.binary:
+		s.done = o.reply(&s.w.count, s.done, res, o)
 	default:
-		s.done = o.reply(&s.w.count, s.done, res)
-	}
-	if o.quiet {
-		s.done = s.done[:mark]
+		s.done = s.inText(s.done, res, err, o)
 	}
 	s.conn.Wake()
+}
+
+// inText answers a write of the text protocol.
+func (s *Session) inText(out []byte, res *op.Result, err error, o *owed) []byte {
+	answered := out
+	if err != nil {
+		answered = append(append(append(out, noQuorum...), err.Error()...), "\r\n"...)
+	} else {
+		answered = o.reply(&s.w.count, out, res, o)
+	}
+	if o.quiet {
+		return answered[:len(out)]
+	}
+	return answered
 }
 
 // What may become of a read that was put off.

@@ -28,7 +28,10 @@ func connVerbosity(s *Session, a [][]byte) {
 func (s *Session) line(text string) { s.out = append(append(s.out, text...), "\r\n"...) }
 
 // connStats answers stats. What memcached knows and Holdfast has no such thing of is 0, or left out where nobody asks for it.
-func connStats(s *Session, a [][]byte) {
+func connStats(s *Session, a [][]byte) { s.line(s.stats(a)) }
+
+// stats writes what was asked for and returns the line behind it, unknownCommand or another error if there is nothing of the name.
+func (s *Session) stats(a [][]byte) (end string) {
 	about := ""
 	if len(a) > 0 {
 		about = string(a[0])
@@ -49,19 +52,20 @@ func connStats(s *Session, a [][]byte) {
 	case "extstore":
 	case "reset":
 		s.w.d.reset()
-		s.line("RESET")
-		return
+		return "RESET"
 	case "detail":
-		s.statsDetail(a[1:])
-		return
+		return s.statsDetail(a[1:])
 	default:
-		s.line(unknownCommand)
-		return
+		return unknownCommand
 	}
-	s.line("END")
+	return "END"
 }
 
 func (s *Session) stat(name string, value any) {
+	if s.binary {
+		s.statPacket(name, fmt.Sprint(value))
+		return
+	}
 	s.out = fmt.Appendf(s.out, "STAT %s %v\r\n", name, value)
 }
 
@@ -257,17 +261,16 @@ func (s *Session) statsConns() {
 }
 
 // statsDetail keeps no counts by prefix; it answers like a memcached in which nothing has happened.
-func (s *Session) statsDetail(a [][]byte) {
+func (s *Session) statsDetail(a [][]byte) (end string) {
 	what := ""
 	if len(a) > 0 {
 		what = string(a[0])
 	}
 	switch what {
 	case "on", "off":
-		s.line("OK")
+		return "OK"
 	case "dump":
-		s.line("END")
-	default:
-		s.line("CLIENT_ERROR usage: stats detail on|off|dump")
+		return "END"
 	}
+	return "CLIENT_ERROR usage: stats detail on|off|dump"
 }

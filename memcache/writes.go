@@ -47,7 +47,7 @@ func refusal(n *counters, out []byte, r *op.Result) []byte {
 	return append(out, "SERVER_ERROR unexpected outcome\r\n"...)
 }
 
-func replyStored(n *counters, out []byte, r *op.Result) []byte {
+func replyStored(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	n.add(setCmds)
 	switch r.Status {
 	case op.OK:
@@ -58,7 +58,7 @@ func replyStored(n *counters, out []byte, r *op.Result) []byte {
 	return refusal(n, out, r)
 }
 
-func replySpliced(n *counters, out []byte, r *op.Result) []byte {
+func replySpliced(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	n.add(setCmds)
 	switch r.Status {
 	case op.OK:
@@ -69,7 +69,7 @@ func replySpliced(n *counters, out []byte, r *op.Result) []byte {
 	return refusal(n, out, r)
 }
 
-func replyCas(n *counters, out []byte, r *op.Result) []byte {
+func replyCas(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	n.add(setCmds)
 	switch r.Status {
 	case op.OK:
@@ -92,7 +92,7 @@ func (w *worker) remove(k op.Key) op.Write {
 }
 
 // replyTooLarge answers the Delete that a set of too large an item has become.
-func replyTooLarge(_ *counters, out []byte, _ *op.Result) []byte {
+func replyTooLarge(_ *counters, out []byte, _ *op.Result, _ *owed) []byte {
 	return append(out, objectTooLarge+"\r\n"...)
 }
 
@@ -110,7 +110,7 @@ func writeDelete(w *worker, a [][]byte) (op.Write, string) {
 	return w.remove(memcacheKey(a[0])), ""
 }
 
-func replyDeleted(n *counters, out []byte, r *op.Result) []byte {
+func replyDeleted(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	switch {
 	case r.Status != op.OK:
 		return refusal(n, out, r)
@@ -137,11 +137,11 @@ func (w *worker) countBy(a [][]byte, down bool) (op.Write, string) {
 func writeIncr(w *worker, a [][]byte) (op.Write, string) { return w.countBy(a, false) }
 func writeDecr(w *worker, a [][]byte) (op.Write, string) { return w.countBy(a, true) }
 
-func replyIncr(n *counters, out []byte, r *op.Result) []byte {
+func replyIncr(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	return replyCount(n, out, r, incrHits, incrMisses)
 }
 
-func replyDecr(n *counters, out []byte, r *op.Result) []byte {
+func replyDecr(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	return replyCount(n, out, r, decrHits, decrMisses)
 }
 
@@ -177,7 +177,7 @@ func writeTouch(w *worker, a [][]byte) (op.Write, string) {
 	return &w.touch, ""
 }
 
-func replyTouched(n *counters, out []byte, r *op.Result) []byte {
+func replyTouched(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	switch r.Status {
 	case op.OK:
 		n.add(touchHits)
@@ -197,18 +197,23 @@ func writeFlush(w *worker, a [][]byte) (op.Write, string) {
 			return nil, badExptime
 		}
 	}
-	policy := w.d.conf.FlushAll
-	if policy == "none" {
-		return nil, "OK"
+	if o := w.flushAll(life(max(delay, 0))); o != nil {
+		return o, ""
 	}
-	w.flush = op.Flush{Space: op.Memcache, OnlyClass: policy == "cache", Only: op.Cache}
-	if delay > 0 {
-		w.flush.Life = life(delay)
-	}
-	return &w.flush, ""
+	return nil, "OK"
 }
 
-func replyFlushed(n *counters, out []byte, r *op.Result) []byte {
+// flushAll removes the keys that the settings say, at once or when l is over. Nil: they say none.
+func (w *worker) flushAll(l op.Life) op.Write {
+	policy := w.d.conf.FlushAll
+	if policy == "none" {
+		return nil
+	}
+	w.flush = op.Flush{Space: op.Memcache, OnlyClass: policy == "cache", Only: op.Cache, Life: l}
+	return &w.flush
+}
+
+func replyFlushed(n *counters, out []byte, r *op.Result, _ *owed) []byte {
 	if r.Status != op.OK {
 		return refusal(n, out, r)
 	}
