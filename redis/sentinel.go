@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strconv"
 
+	"holdfast/engine"
 	"holdfast/resp"
 )
 
 // Every controller answers as the master of every configured name, at the address on which the client reached it: so a client that asks a
-// Sentinel for the way stays on the controller it asked.
+// Sentinel for the way stays on the controller it asked. One that is cut off from the majority is a master that is down: others may be better off.
 
 var sentinelCommands = []Command{
 	{Name: "sentinel", Arity: -2, Needed: "kolla-ansible's URLs: tooz, django-redis", subs: []Command{
@@ -36,11 +37,18 @@ func (s *Session) address() (host, port string) {
 	return a.Addr().Unmap().String(), strconv.Itoa(int(a.Port()))
 }
 
+// cutOff says whether so many members do not answer that there may be a majority without this one. An election alone is no reason to send clients away.
+func cutOff(st *engine.Status) bool { return !st.Quorum && 2*len(st.Missing) >= st.Members }
+
 func (s *Session) sentinelEntry(b []byte, name string) []byte {
 	host, port := s.address()
 	status := s.e.Status()
+	flags := "master"
+	if cutOff(&status) {
+		flags = "s_down,master"
+	}
 	fields := [][2]string{
-		{"name", name}, {"ip", host}, {"port", port}, {"runid", s.d.facts().RunID}, {"flags", "master"},
+		{"name", name}, {"ip", host}, {"port", port}, {"runid", s.d.facts().RunID}, {"flags", flags},
 		{"link-pending-commands", "0"}, {"link-refcount", "1"}, {"last-ping-sent", "0"}, {"last-ok-ping-reply", "0"}, {"last-ping-reply", "0"},
 		{"down-after-milliseconds", "5000"}, {"info-refresh", "0"}, {"role-reported", "master"}, {"role-reported-time", "0"},
 		{"config-epoch", strconv.FormatUint(status.Term, 10)}, {"num-slaves", "0"}, {"num-other-sentinels", strconv.Itoa(max(status.Members-1, 0))},
@@ -76,7 +84,7 @@ func sentinelNone(s *Session, q *request, b []byte) []byte {
 }
 
 func sentinelAddr(s *Session, q *request, b []byte) []byte {
-	if !s.masters(q.args[2]) {
+	if st := s.e.Status(); !s.masters(q.args[2]) || cutOff(&st) {
 		return s.v.NullArray(b)
 	}
 	host, port := s.address()
