@@ -28,7 +28,7 @@ func (p Program) ping() *cobra.Command {
 			"a daemon that waits for the others of its group is alive, and restarting it would not help. Exit 1: one did not, which is named.",
 		Args: noArgs,
 	}
-	within := c.Flags().Duration("within", time.Second, "how long an answer may take")
+	within := c.Flags().Duration("within", time.Second, "how long all answers may take")
 	l := &loader{environ: p.Environ}
 	p.fileFlag(c, l)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -47,26 +47,19 @@ func (p Program) ping() *cobra.Command {
 	return c
 }
 
-// pingAll asks all ports at once and names the first that did not answer.
+// pingAll asks one port after the other until ctx ends, and names the first that does not answer.
 func pingAll(ctx context.Context, c *config.Config) error {
-	silent := make(chan error)
-	asked := 0
 	for _, protocol := range []struct {
 		ports   []config.Listener
 		request string
 	}{{c.Redis(), pingRedis}, {c.Memcached(), pingMemcache}, {c.Admin(), pingAdmin}} {
 		for _, port := range protocol.ports {
-			asked++
-			go func() { silent <- pingPort(ctx, port, protocol.request) }()
+			if err := pingPort(ctx, port, protocol.request); err != nil {
+				return err
+			}
 		}
 	}
-	var first error
-	for range asked {
-		if err := <-silent; first == nil {
-			first = err
-		}
-	}
-	return first
+	return nil
 }
 
 // pingPort returns nil if anything answers.
