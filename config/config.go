@@ -22,6 +22,7 @@ type Config struct {
 
 	RedisListen        []string `group:"Where it serves" key:"redis-listen" doc:"Addresses of the Redis protocol: host:port, [v6]:port or unix:/path. Port 0 picks a free one. An empty list switches it off."`
 	RedisTLSListen     []string `key:"redis-tls-listen" doc:"Addresses of the Redis protocol inside TLS."`
+	SentinelListen     []string `key:"sentinel-listen" doc:"Addresses at which it answers as a Sentinel, for clients configured with Sentinel: without a password, and nothing but the way to itself. Port 26379 is where they look. SENTINEL is answered on the Redis ports too."`
 	MemcachedListen    []string `key:"memcached-listen" doc:"Addresses of the memcached protocol."`
 	MemcachedTLSListen []string `key:"memcached-tls-listen" doc:"Addresses of the memcached protocol inside TLS."`
 	AdminListen        []string `key:"admin-listen" doc:"Addresses of health, metrics and status, by HTTP."`
@@ -50,12 +51,16 @@ type Config struct {
 	TLSCert           string   `key:"tls-cert" doc:"File with the certificate chain of the TLS listeners, PEM."`
 	TLSKey            string   `key:"tls-key" doc:"File with its private key, PEM."`
 	TLSClientCA       string   `key:"tls-client-ca" doc:"File with the authorities, PEM, one of which must have signed the certificate that every TLS client then has to show."`
+	SocketMode        string   `key:"socket-mode" doc:"Permissions of Unix sockets, octal. They, and those of the directory, say who may connect."`
 	Insecure          bool     `key:"insecure" doc:"Allow listeners beyond loopback that are not encrypted or that anybody may use. Right only on a network that is closed by other means."`
 
 	MaxClients    int           `group:"Limits" key:"max-clients" min:"1" max:"1000000" doc:"Client connections at a time. Those beyond are refused with a sentence."`
 	IdleTimeout   time.Duration `key:"idle-timeout" min:"1s" max:"8760h" zero:"never" doc:"Close a client connection that has been silent for this long."`
+	TCPKeepalive  time.Duration `key:"tcp-keepalive" min:"1s" max:"8760h" zero:"never" doc:"After how long without a word the system begins to ask whether a client is there still. One that does not answer four times, 15 s apart, is closed."`
 	MaxRequest    Size          `key:"max-request" min:"64KiB" max:"1GiB" doc:"Bytes of one request, its values included; never more than a sixteenth of memory-limit. A client that sends a larger one reads an error and is closed. Redis's own bound for a value, 512 MiB, takes a memory-limit of 9 GiB."`
 	OutputLimit   Size          `key:"output-limit" min:"64KiB" max:"4GiB" doc:"Bytes of replies that may wait for one client to take them, within the eighth of memory-limit that all share. A client that lets more gather is dropped."`
+	SlowerThan    time.Duration `key:"slowlog-log-slower-than" max:"1h" zero:"none" doc:"From how long on a Redis command stands in SLOWLOG, what it waits for the group included."`
+	SlowLog       int           `key:"slowlog-max-len" max:"100000" zero:"no SLOWLOG" doc:"How many commands SLOWLOG keeps."`
 	HoldRedis     time.Duration `key:"hold-redis" min:"10ms" max:"10m" doc:"How long a request on a Redis port is held while it cannot be carried out (no quorum, disk full), before it is refused."`
 	HoldMemcached time.Duration `key:"hold-memcached" min:"10ms" max:"10m" doc:"The same on a memcached port. oslo.cache gives up after 1 s and then shuns the server for 300 s: stay below."`
 
@@ -88,7 +93,12 @@ func Default() Config {
 		Drift:      5,
 		ClockBound: time.Second,
 
+		SocketMode: "0660",
+
 		MaxClients:    10000,
+		TCPKeepalive:  60 * time.Second,
+		SlowerThan:    10 * time.Millisecond,
+		SlowLog:       128,
 		MaxRequest:    64 << 20,
 		OutputLimit:   256 << 20,
 		HoldRedis:     3 * time.Second,

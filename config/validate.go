@@ -97,6 +97,9 @@ func (c *Config) checkNames(p *problems) {
 		p.addf("setting data is empty: name the directory for the log and the snapshots")
 	}
 	checkAll(p, "sentinel-masters", c.SentinelMasters)
+	if _, err := c.SocketPermissions(); err != nil {
+		p.addf("setting socket-mode is %q: write up to four octal digits, such as 0660", c.SocketMode)
+	}
 	checkAll(p, "redis-users", c.RedisUsers)
 	if len(c.RedisUsers) > 0 && c.RedisPassword == "" && c.RedisPasswordFile == "" {
 		p.addf("setting redis-users has %q and there is no password for them: set redis-password-file", c.RedisUsers)
@@ -113,6 +116,15 @@ func (c *Config) checkNames(p *problems) {
 	if len(c.RedisPassword) > MaxPassword || strings.ContainsAny(c.RedisPassword, "\r\n\x00") {
 		p.addf("setting redis-password is too long or has a line break in it: use up to %d bytes on one line", MaxPassword)
 	}
+}
+
+// SocketPermissions is socket-mode as a number.
+func (c *Config) SocketPermissions() (uint32, error) {
+	n, err := strconv.ParseUint(c.SocketMode, 8, 32)
+	if err == nil && n > 0o777 {
+		err = errors.New("more than permissions")
+	}
+	return uint32(n), err
 }
 
 func checkAll(p *problems, key string, names []string) {
@@ -185,6 +197,9 @@ func (c *Config) Redis() []Listener {
 	return append(listeners("redis-listen", c.RedisListen, false), listeners("redis-tls-listen", c.RedisTLSListen, true)...)
 }
 
+// Sentinel returns the listeners that answer as a Sentinel.
+func (c *Config) Sentinel() []Listener { return listeners("sentinel-listen", c.SentinelListen, false) }
+
 // Memcached returns the listeners of the memcached protocol.
 func (c *Config) Memcached() []Listener {
 	return append(listeners("memcached-listen", c.MemcachedListen, false), listeners("memcached-tls-listen", c.MemcachedTLSListen, true)...)
@@ -221,7 +236,7 @@ func (c *Config) checkListeners(p *problems) {
 		p.addf("settings redis-listen and memcached-listen are empty and so are those for TLS: name an address of at least one")
 	}
 	taken := map[string]string{}
-	all := append(append(c.Redis(), c.Memcached()...), c.Admin()...)
+	all := append(append(append(c.Redis(), c.Sentinel()...), c.Memcached()...), c.Admin()...)
 	if g, err := c.Group(); err == nil && !c.Alone() {
 		all = append(all, g.Listen)
 	}
@@ -236,7 +251,7 @@ func (c *Config) checkListeners(p *problems) {
 
 // checkReach holds to the rule that what others can reach is encrypted and asks who they are (design 5).
 func (c *Config) checkReach(p *problems, l Listener) {
-	if l.Local || c.Insecure {
+	if l.Local || c.Insecure || l.Setting == "sentinel-listen" { // a Sentinel tells what anybody may know
 		return
 	}
 	secret := c.RedisPassword != "" || c.RedisPasswordFile != "" || c.UsersFile != ""

@@ -145,6 +145,45 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
+func TestSentinelPort(t *testing.T) {
+	sv := newServer(t, Config{Host: testHost{}, Users: userSet(t, "user default on >secret ~* &* +@all")})
+	sv.dial().expect("sentinel masters", "-NOAUTH Authentication required.\r\n")
+	w := sv.dial()
+	w.session = sv.d.Sentinel(sv.engine, w)
+	w.expect("sentinel get-master-addr-by-name kolla", "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n")
+	w.expect("ping", "+PONG\r\n")
+	w.expect("role", "*2\r\n$8\r\nsentinel\r\n*3\r\n$8\r\nmymaster\r\n$5\r\nkolla\r\n$6\r\npifpaf\r\n")
+	if got := w.do("hello 3"); !strings.HasPrefix(got, "%6\r\n") || !strings.Contains(got, "$4\r\nmode\r\n$8\r\nsentinel\r\n") {
+		t.Errorf("HELLO: %q", got)
+	}
+	if got := w.do("info"); !strings.Contains(got, "redis_mode:sentinel\r\n") || !strings.Contains(got, "master1:name=kolla,status=ok,address=127.0.0.1:6379,slaves=0,sentinels=1\r\n") ||
+		strings.Contains(got, "# Keyspace") {
+		t.Errorf("INFO: %q", got)
+	}
+	for range 2 { // a login as one who may do everything changes nothing
+		for _, row := range Commands() {
+			if row.Keys.First == 0 && row.Flags&MovingKeys == 0 && row.Flags&Admin == 0 || row.Arity < -6 || row.Flags&NoAuth != 0 || row.Group == "sentinel" {
+				continue
+			}
+			line := strings.ReplaceAll(row.Name, "|", " ") + strings.Repeat(" 1", max(row.Arity, -row.Arity)-1-strings.Count(row.Name, "|"))
+			if got := w.do(line); !strings.HasPrefix(got, "-NOPERM ") && row.Name != "role" {
+				t.Errorf("a Sentinel answers %s with %.60q", line, got)
+			}
+		}
+		for _, line := range []string{"dbsize", "flushall", "flushdb", "keys *", "scan 0", "randomkey", "multi", "script flush", "config get *", "client list", "client kill id 1", "acl list"} {
+			if got := w.do(line); !strings.HasPrefix(got, "-NOPERM ") {
+				t.Errorf("a Sentinel answers %s with %.60q", line, got)
+			}
+		}
+		w.expect("auth wrong", "-WRONGPASS invalid username-password pair or user is disabled.\r\n")
+		w.expect("auth secret", ok)
+	}
+	sv.d.SetUsers(userSet(t, "user default off"))
+	w.expect("ping", "+PONG\r\n")
+	w.expect("reset", "+RESET\r\n")
+	w.expect("ping", "+PONG\r\n")
+}
+
 type testHost struct{}
 
 func (testHost) Facts() Facts {

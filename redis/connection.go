@@ -75,7 +75,9 @@ func (s *Session) login(user, password []byte) bool {
 		s.d.refusals.add(s, denial{deniedLogin, string(user)}, "toplevel")
 		return false
 	}
-	s.user, s.users = u, set
+	if !s.asked {
+		s.user, s.users = u, set
+	}
 	s.showFace()
 	return true
 }
@@ -148,13 +150,19 @@ func hello(s *Session, q *request, b []byte) []byte {
 		s.v = resp.Version(h.version)
 	}
 	s.showFace()
-	b = s.v.Map(b, 7)
+	fields := 7
+	if s.asked {
+		fields = 6
+	}
+	b = s.v.Map(b, fields)
 	b = pair(b, "server", "redis")
 	b = pair(b, "version", redisVersion)
 	b = resp.Integer(resp.Bulk(b, "proto"), int64(s.v))
 	b = resp.Integer(resp.Bulk(b, "id"), int64(s.conn.ID()))
-	b = pair(b, "mode", "standalone")
-	b = pair(b, "role", "master")
+	b = pair(b, "mode", s.mode())
+	if !s.asked {
+		b = pair(b, "role", "master")
+	}
 	return resp.Array(resp.Bulk(b, "modules"), 0)
 }
 

@@ -49,7 +49,6 @@ type Facts struct {
 	Input, Output       uint64 // bytes since the start
 	Dropped             uint64 // connections ended by a limit or a timeout, since the start
 	Buffered            int64  // bytes of unfinished requests and untaken replies
-	SystemMemory        uint64 // bytes of the machine
 	UserCPU, SystemCPU  float64
 }
 
@@ -66,6 +65,7 @@ type Dialect struct {
 	conf     Config
 	scripts  *scripts
 	users    atomic.Pointer[users.Set]
+	stranger *users.User // who asks a Sentinel
 	refusals refusalLog
 	clock    Clock
 	slow     slowLog
@@ -107,6 +107,7 @@ func New(c Config) *Dialect {
 		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
 	}
 	d.users.Store(c.Users)
+	d.stranger = stranger()
 	if d.clock = c.Clock; d.clock == nil {
 		d.clock = noClock{}
 	}
@@ -122,7 +123,12 @@ func New(c Config) *Dialect {
 func (d *Dialect) Close() { d.scripts.close() }
 
 // Session makes the session of a new connection. e is the engine of the connection's worker, on which all calls of the session must come.
-func (d *Dialect) Session(e engine.Engine, c Conn) *Session {
+func (d *Dialect) Session(e engine.Engine, c Conn) *Session { return d.session(e, c, false) }
+
+// Sentinel is Session for a connection that is answered as by a Sentinel: without a password, and with nothing of the data.
+func (d *Dialect) Sentinel(e engine.Engine, c Conn) *Session { return d.session(e, c, true) }
+
+func (d *Dialect) session(e engine.Engine, c Conn, asked bool) *Session {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dk := d.desks[e]
@@ -130,7 +136,7 @@ func (d *Dialect) Session(e engine.Engine, c Conn) *Session {
 		dk = &desk{tallies: make([]tally, table.numbers)}
 		d.desks[e] = dk
 	}
-	s := &Session{d: d, e: e, conn: c, desk: dk, born: d.clock.Second()}
+	s := &Session{d: d, e: e, conn: c, desk: dk, asked: asked, born: d.clock.Second()}
 	s.active.Store(s.born)
 	s.reset()
 	d.sessions[c.ID()] = s

@@ -38,6 +38,15 @@ var sections = []section{
 	{"Keyspace", true, infoKeyspace},
 }
 
+// sentinelSections are those that a Sentinel tells.
+var sentinelSections = []section{
+	{"Server", true, infoServer},
+	{"Clients", true, infoClients},
+	{"CPU", true, infoCPU},
+	{"Stats", true, infoStats},
+	{"Sentinel", true, infoSentinel},
+}
+
 // infoText is an INFO being written, with what it is about.
 type infoText struct {
 	strings.Builder
@@ -52,7 +61,11 @@ func (i *infoText) line(name string, value any) {
 
 func info(s *Session, q *request, b []byte) []byte {
 	i := &infoText{s: s, facts: s.d.facts(), status: s.e.Status()}
-	for _, sec := range sections {
+	all := sections
+	if s.asked {
+		all = sentinelSections
+	}
+	for _, sec := range all {
 		if !sec.wanted(q.args[1:]) {
 			continue
 		}
@@ -78,7 +91,7 @@ func infoServer(i *infoText) {
 	i.line("redis_version", redisVersion)
 	i.line("server_name", "holdfast")
 	i.line("holdfast_version", i.s.d.conf.Version)
-	i.line("redis_mode", "standalone")
+	i.line("redis_mode", i.s.mode())
 	i.line("redis_git_sha1", "00000000")
 	i.line("redis_git_dirty", 0)
 	i.line("redis_build_id", "0")
@@ -125,7 +138,6 @@ func infoMemory(i *infoText) {
 	i.line("allocator_allocated", m.Used)
 	i.line("allocator_active", i.status.Resident)
 	i.line("allocator_resident", i.status.Resident)
-	i.size("total_system_memory", i.facts.SystemMemory)
 	i.size("used_memory_lua", 0)
 	i.line("used_memory_vm_eval", 0)
 	i.line("number_of_cached_scripts", n)
@@ -334,6 +346,23 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+func infoSentinel(i *infoText) {
+	i.line("sentinel_masters", len(i.s.d.conf.Masters))
+	i.line("sentinel_tilt", 0)
+	i.line("sentinel_tilt_since_seconds", -1)
+	i.line("sentinel_running_scripts", 0)
+	i.line("sentinel_scripts_queue_length", 0)
+	i.line("sentinel_simulate_failure_flags", 0)
+	host, port := i.s.address()
+	status := "ok"
+	if !i.status.Quorum {
+		status = "odown"
+	}
+	for n, name := range i.s.d.conf.Masters {
+		i.line(fmt.Sprintf("master%d", n), fmt.Sprintf("name=%s,status=%s,address=%s:%s,slaves=0,sentinels=%d", name, status, host, port, max(i.status.Members, 1)))
+	}
 }
 
 func infoCluster(i *infoText) { i.line("cluster_enabled", 0) }

@@ -258,7 +258,7 @@ func (s *Session) permit(row *Command, args [][]byte) error {
 // renew looks the user up again after the users have changed: who is there no more is closed.
 func (s *Session) renew(set *users.Set) {
 	s.users = set
-	if s.user == nil {
+	if s.user == nil || s.asked {
 		return
 	}
 	was := s.user

@@ -4,9 +4,11 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"holdfast/engine"
 	"holdfast/resp"
+	"holdfast/users"
 )
 
 // Every controller answers as the master of every configured name, at the address on which the client reached it: so a client that asks a
@@ -24,15 +26,40 @@ var sentinelCommands = []Command{
 	}},
 }
 
+// asksSentinel are the rules of who asks a Sentinel, where nobody needs a password: nothing of the data.
+var asksSentinel = strings.Fields("on nopass &* -@all +sentinel +ping +echo +info +role +select +command +client|id +client|getname +client|setname +client|setinfo +client|info +client|reply " +
+	"+auth +hello +quit +reset +subscribe +psubscribe +unsubscribe +punsubscribe")
+
+// stranger is who asks a Sentinel.
+func stranger() *users.User {
+	set := users.New(Catalogue())
+	rules := slices.DeleteFunc(slices.Clone(asksSentinel), func(r string) bool { return r[0] == '+' && table.Command(r[1:]) == nil })
+	if err := set.Add("sentinel", rules...); err != nil {
+		panic(err)
+	}
+	return set.Find([]byte("sentinel"))
+}
+
+// mode is what HELLO and INFO call the server.
+func (s *Session) mode() string {
+	if s.asked {
+		return "sentinel"
+	}
+	return "standalone"
+}
+
 const errNoMaster = failure("ERR No such master with that name")
 
 func (s *Session) masters(name []byte) bool { return slices.Contains(s.d.conf.Masters, string(name)) }
 
-// address returns the host and port at which the client reached this controller.
+// address returns the host and port at which the client reaches this controller's data: where it has reached it already, unless that is only a Sentinel.
 func (s *Session) address() (host, port string) {
 	a, err := netip.ParseAddrPort(s.conn.LocalAddr())
 	if err != nil {
 		return "127.0.0.1", strconv.Itoa(s.d.facts().Port)
+	}
+	if s.asked {
+		return a.Addr().Unmap().String(), strconv.Itoa(s.d.facts().Port)
 	}
 	return a.Addr().Unmap().String(), strconv.Itoa(int(a.Port()))
 }

@@ -68,7 +68,6 @@ func parseFlush(all bool) func(*request) (op.Write, error) {
 	}
 }
 
-
 func noCluster(_ *Session, _ *request, b []byte) []byte { return resp.Err(b, string(errNoCluster)) }
 
 func swapDB(_ *Session, q *request, b []byte) []byte {
@@ -93,6 +92,9 @@ func lastSave(s *Session, _ *request, b []byte) []byte {
 }
 
 func role(s *Session, _ *request, b []byte) []byte {
+	if s.asked {
+		return bulks(resp.Bulk(resp.Array(b, 2), "sentinel"), s.d.conf.Masters)
+	}
 	b = resp.Bulk(resp.Array(b, 3), "master")
 	b = resp.Integer(b, int64(s.e.Status().Applied))
 	return resp.Array(b, 0)

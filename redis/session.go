@@ -32,6 +32,7 @@ type Session struct {
 	req    request
 	client            // who is at the other end, and what was agreed
 	users  *users.Set // that user was looked up in
+	asked  bool       // as a Sentinel: its user never changes
 	face   atomic.Pointer[face]
 
 	out      []byte                  // the replies of this Process
@@ -500,6 +501,9 @@ func (s *Session) Close() {
 func (s *Session) reset() {
 	s.users = s.d.users.Load()
 	s.client = client{v: resp.V2, user: s.users.Default()}
+	if s.asked {
+		s.user = s.d.stranger
+	}
 	s.multi, s.watched = nil, nil
 	s.showFace()
 }

@@ -165,7 +165,8 @@ func (p *port) acceptStream() error {
 		return nil
 	}
 	if t, ok := nc.(*net.TCPConn); ok {
-		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: keepIdle * time.Second, Interval: keepInterval * time.Second, Count: keepCount})
+		idle := p.server.config.KeepAlive
+		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: keepInterval * time.Second, Count: keepCount})
 	}
 	c := newStream(nc, p.tls)
 	g := p.settle(&c.Conn, p.addr(nc.RemoteAddr()), p.addr(nc.LocalAddr())).(*group)

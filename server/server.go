@@ -60,8 +60,7 @@ const (
 	handshake    = 10 * time.Second // for a TLS handshake
 	grace        = 20 * time.Millisecond
 	acceptPause  = 50 * time.Millisecond // before accepting again when the process has no descriptors left
-	keepIdle     = 60                    // seconds until TCP probes a silent peer,
-	keepInterval = 15                    // between probes,
+	keepInterval = 15                    // seconds between probes of TCP,
 	keepCount    = 4                     // and how many may be lost
 	maxRefusal   = 1024
 )
@@ -87,6 +86,7 @@ type Config struct {
 	OutputLimit int           // bytes of replies that wait for a client to take them, default 513 MiB; who has more is dropped
 	BufferLimit int64         // bytes of unfinished requests and untaken replies of all connections, default 2 GiB; who goes beyond is dropped
 	IdleTimeout time.Duration // after which a silent client is dropped, in whole seconds, rounded up; default never
+	KeepAlive   time.Duration // after which TCP probes a silent peer, in whole seconds; 0: never
 	Logger      *slog.Logger  // default slog.Default
 
 	portable bool // for tests: no epoll loops
@@ -299,6 +299,9 @@ func (s *Server) buffered() (n int64) {
 	}
 	return n
 }
+
+// Seconds is how long it has been running, cheap to ask: it moves once a second. Any goroutine may call it.
+func (s *Server) Seconds() int64 { return int64(s.beats.Load()) * int64(beat/time.Second) }
 
 // Addr is the address at which the listener with that name listens, nil if there is none.
 func (s *Server) Addr(name string) net.Addr {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -79,9 +78,9 @@ type process struct {
 	log       *slog.Logger
 	started   time.Time
 	name      string
-	tls       *tls.Config // nil without a certificate
+	tls       *certificates // for clients; nil without a certificate
 	group     config.Group
-	peers     *credentials // nil without TLS between members
+	peers     *certificates // nil without TLS between members
 	listeners []open
 	host      *host
 	admin     *admin.Server
@@ -121,7 +120,7 @@ func (d *process) begin() (err error) {
 	if err != nil {
 		return err
 	}
-	if d.tls, err = tlsConfig(c); err != nil {
+	if d.tls, err = clientTLS(c, d.log); err != nil {
 		return err
 	}
 	var peers []config.Listener
@@ -135,7 +134,7 @@ func (d *process) begin() (err error) {
 	d.dialects = dialects{
 		redis: redis.New(redis.Config{
 			Users: who.redis, Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},
-			ReplyLimit: replyLimit(c),
+			ReplyLimit: replyLimit(c), Clock: d.host, SlowerThan: slowerThan(c), SlowLog: int64(c.SlowLog),
 		}),
 		memcache: memcache.New(memcache.Config{
 			MaxItem: int(c.MemcachedItemMax), FlushAll: c.MemcachedFlushAll, Users: who.memcached, Anonymous: c.MemcachedUser, Product: "holdfast " + versionName(), Host: memcacheHost{d.host},
@@ -244,6 +243,14 @@ func classOf(name string) op.Class {
 	panic("a class that was validated is unknown: " + name)
 }
 
+// slowerThan is in µs, -1 for never.
+func slowerThan(c *config.Config) int64 {
+	if c.SlowerThan == 0 {
+		return -1
+	}
+	return c.SlowerThan.Microseconds()
+}
+
 // replyLimit is how many bytes the reply to one request may have: while it waits to be taken it must fit into what all share, with room for another.
 func replyLimit(c *config.Config) int {
 	if c.MemoryLimit == 0 {
@@ -257,20 +264,20 @@ func (d *process) open() error {
 	c := d.config
 	cfg := server.Config{
 		Loops: c.Loops, MaxClients: c.MaxClients, InputLimit: int(c.RequestLimit()), OutputLimit: int(c.OutputLimit),
-		BufferLimit: int64(c.Buffers()), IdleTimeout: c.IdleTimeout, Logger: d.log,
+		BufferLimit: int64(c.Buffers()), IdleTimeout: c.IdleTimeout, KeepAlive: c.TCPKeepalive, Logger: d.log,
 	}
 	for _, o := range d.listeners {
 		l := server.Listener{Name: o.name(), Listener: o.Listener}
 		switch o.protocol {
 		case adminPort, peerPort:
 			continue
-		case redisPort:
+		case redisPort, sentinelPort:
 			l.Refusal, l.TooLarge = []byte(redis.Refusal), []byte(redis.TooLarge)
 		case memcachePort:
 			l.Refusal, l.TooLarge = []byte(memcache.Refusal), []byte(memcache.TooLarge)
 		}
 		if o.asked.TLS {
-			l.TLS = d.tls
+			l.TLS = d.tls.server()
 		}
 		cfg.Listeners = append(cfg.Listeners, l)
 	}
@@ -287,14 +294,36 @@ func (d *process) open() error {
 	return err
 }
 
+// reload reads the users and the certificates again; what is wrong with them is logged, and the old ones stay in use.
+func (d *process) reload() {
+	who, err := readAccess(d.config)
+	if err != nil {
+		d.log.Error("the users are not read again: the old ones stay in use", "error", err)
+	} else {
+		d.dialects.redis.SetUsers(who.redis)
+		d.dialects.memcache.SetUsers(who.memcached)
+		d.log.Info("the users were read again")
+	}
+	for _, k := range []*certificates{d.tls, d.peers} {
+		if k != nil {
+			k.now()
+		}
+	}
+}
+
 // wait says when this controller serves, and returns when a signal says so, or when the node cannot go on: then with its reason.
 func (d *process) wait(out io.Writer) error {
 	d.watchdog()
 	node := d.node.Load()
 	serving, late := node.Serving(), time.After(readyWithin)
 	ready := sync.OnceFunc(func() { notify(daemon.SdNotifyReady) })
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	for {
 		select {
+		case <-hup:
+			d.reload()
 		case <-serving:
 			serving = nil
 			d.greet(out)

@@ -21,6 +21,7 @@ type host struct {
 	executable string
 	maxClients int
 	loops      int
+	started    time.Time
 	listeners  []open
 	server     atomic.Pointer[server.Server] // nil until it serves
 }
@@ -32,7 +33,7 @@ func newHost(listeners []open, maxClients, loops int) *host {
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
-	return &host{runID: hex.EncodeToString(id[:]), executable: executable, maxClients: maxClients, loops: loops, listeners: listeners}
+	return &host{runID: hex.EncodeToString(id[:]), executable: executable, maxClients: maxClients, loops: loops, started: time.Now(), listeners: listeners}
 }
 
 func (h *host) stats() server.Stats {
@@ -40,6 +41,17 @@ func (h *host) stats() server.Stats {
 		return s.Stats()
 	}
 	return server.Stats{}
+}
+
+// Now and Second are redis.Clock's: since the start.
+func (h *host) Now() int64 { return int64(time.Since(h.started)) }
+
+// Second is as coarse as the server's beat, and as cheap.
+func (h *host) Second() int64 {
+	if s := h.server.Load(); s != nil {
+		return s.Seconds()
+	}
+	return 0
 }
 
 // first is the address and port of a protocol's first listener.
@@ -88,6 +100,7 @@ func (h redisHost) Facts() redis.Facts {
 	return redis.Facts{
 		Port: port, PID: os.Getpid(), RunID: h.runID, OS: runtime.GOOS + " " + runtime.GOARCH, Executable: h.executable,
 		Clients: st.Connections, MaxClients: h.maxClients, Accepted: st.Accepted, Rejected: st.Refused,
+		Dropped: st.Dropped, Buffered: st.Buffered,
 		Input: st.BytesIn, Output: st.BytesOut, UserCPU: user.Seconds(), SystemCPU: system.Seconds(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -14,13 +15,11 @@ import (
 // Protocols, as a listener's name begins.
 const (
 	redisPort    = "redis"
+	sentinelPort = "sentinel"
 	memcachePort = "memcached"
 	adminPort    = "admin"
 	peerPort     = "members"
 )
-
-// socketMode lets the daemon's user and group use a Unix socket.
-const socketMode = 0o660
 
 // open is a listener that is bound.
 type open struct {
@@ -56,12 +55,16 @@ func (o open) port() int {
 
 // listenAll binds every address of c, so that clients that come while the state is being loaded wait and are not refused.
 func listenAll(c *config.Config, peers []config.Listener) (all []open, err error) {
+	mode, err := c.SocketPermissions()
+	if err != nil {
+		return nil, fmt.Errorf("setting socket-mode: %w", err)
+	}
 	for _, group := range []struct {
 		protocol  string
 		listeners []config.Listener
-	}{{redisPort, c.Redis()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
+	}{{redisPort, c.Redis()}, {sentinelPort, c.Sentinel()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
 		for _, l := range group.listeners {
-			ln, err := server.Listen(l.Address, socketMode)
+			ln, err := server.Listen(l.Address, os.FileMode(mode))
 			if err != nil {
 				closeAll(all)
 				return nil, explain(l, err)

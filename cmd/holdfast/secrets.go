@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -133,16 +134,25 @@ func memcachedUsers(c *config.Config) (*users.Set, error) {
 	return set, nil
 }
 
-// tlsConfig loads what the TLS listeners show and ask for: nil if there is no certificate.
-func tlsConfig(c *config.Config) (*tls.Config, error) {
+// clientTLS loads what the TLS listeners show and ask for: nil if there is no certificate.
+func clientTLS(c *config.Config, log *slog.Logger) (*certificates, error) {
 	if c.TLSCert == "" {
 		return nil, nil
 	}
+	files := []string{c.TLSCert, c.TLSKey}
+	if c.TLSClientCA != "" {
+		files = append(files, c.TLSClientCA)
+	}
+	return openCertificates("for clients", files, log, func() (*tls.Config, error) { return loadClient(c) })
+}
+
+func loadClient(c *config.Config) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 	if err != nil {
 		return nil, fmt.Errorf("settings tls-cert (%s) and tls-key (%s): %w", c.TLSCert, c.TLSKey, err)
 	}
-	t := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	// One record for a write: these are answers, not pages.
+	t := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, DynamicRecordSizingDisabled: true}
 	if c.TLSClientCA == "" {
 		return t, nil
 	}

@@ -27,8 +27,11 @@ type worker struct {
 
 // Session gives a connection the dialect of its port.
 func (w *worker) Session(port string, c *server.Conn) server.Session {
-	if protocolOf(port) == redisPort {
+	switch protocolOf(port) {
+	case redisPort:
 		return w.redis.Session(w.redisDoor, c)
+	case sentinelPort:
+		return w.redis.Sentinel(w.redisDoor, c)
 	}
 	return w.memcache.Session(w.memcacheDoor, c)
 }
