@@ -64,6 +64,10 @@ CONFORMANCE_CACHE ?= /var/tmp/holdfast-conformance
 conformance: build ## redis's and memcached's own tests on the daemon and on the originals (half an hour); writes docs/conformance.md
 	$(GO) run ./test/conformance -holdfast bin/holdfast -cache $(CONFORMANCE_CACHE) -o docs/conformance.md
 
+pacemaker: ## the package on three controllers under real Corosync, Pacemaker and pcs, in namespaces (root; 700 MB at first, 20 minutes); writes docs/pacemaker-results.md
+	$(MAKE) packages ARCHS=amd64
+	test/pacemaker/run
+
 fuzz: ## every fuzz target, FUZZTIME (20s) each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
@@ -84,4 +88,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin dist
 
-.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack conformance fuzz bench bench-group docs clean
+.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack pacemaker conformance fuzz bench bench-group docs clean

@@ -24,6 +24,7 @@ memcached-listen = ["0.0.0.0:11211"]
 admin-listen     = ["0.0.0.0:8630"]
 peer-listen      = "{address}"
 members          = ["controller1-vm=10.77.0.11", "controller2-vm=10.77.0.12", "controller3-vm=10.77.0.13"]
+durability       = "{durability}"
 insecure         = true
 '''
 
@@ -41,8 +42,8 @@ class Way:
 
 APT = 'apt-get install --only-upgrade holdfast'
 RESTART = 'pcs resource restart holdfast-clone CONTROLLER'
-SYSTEMD = Way('systemd', 'pcs resource create holdfast systemd:holdfast clone interleave=true', 2, 90, False, APT)
-OFTEN = Way('systemd, monitor 5 s', 'pcs resource create holdfast systemd:holdfast op monitor interval=5s clone interleave=true', 3, 30, False, APT)
+SYSTEMD = Way('systemd', 'pcs resource create holdfast systemd:holdfast clone interleave=true', 2, 90, True, APT)
+OFTEN = Way('systemd, monitor 5 s', 'pcs resource create holdfast systemd:holdfast op monitor interval=5s clone interleave=true', 3, 30, True, APT)
 PLAIN = Way('ocf', 'pcs resource create holdfast ocf:holdfast:holdfast clone interleave=true', 3, 30, True, f'{APT}; {RESTART}')
 OCF = Way('ocf, requires=nothing', 'pcs resource create holdfast ocf:holdfast:holdfast meta requires=nothing clone interleave=true', 6, 30, True, f'{APT}; {RESTART}')
 WAYS = [SYSTEMD, OFTEN, OCF]
@@ -70,8 +71,7 @@ def deploy():
     say('== packages')
     took = {p: loop('apt-get -q update && apt-get -q install -y ' + p) for p in ('memcached', 'holdfast')}
     loop('sed -i s/^-l.*/-l\\ 0.0.0.0/\\;s/^-p.*/-p\\ 11311/ /etc/memcached.conf && systemctl disable --now memcached')
-    for c in CONTROLLERS:
-        c.run('sh', '-c', 'cat >/etc/holdfast/holdfast.toml', input=CONFIG.format(address=c.address))
+    configure('second')
     pcs('resource', 'create', 'memcached', 'systemd:memcached', 'clone', 'interleave=true', '--wait=60')
     version = CONTROLLERS[0].run('holdfast', 'version').split()[-1]
     packages = ['systemd', 'corosync', 'pacemaker', 'pcs', 'resource-agents', 'memcached', 'python3-pymemcache', 'python3-redis']
@@ -79,6 +79,11 @@ def deploy():
     say(tester)
     return {'loop': LOOP.format('apt-get -q install -y holdfast'), 'seconds': took['holdfast'], 'version': version, 'tester': tester,
             'packages': CONTROLLERS[0].run('dpkg-query', '-W', '-f', '${Package} ${Version}\n', *packages).strip().split('\n')}
+
+
+def configure(durability):
+    for c in CONTROLLERS:
+        c.run('sh', '-c', 'cat >/etc/holdfast/holdfast.toml', input=CONFIG.format(address=c.address, durability=durability))
 
 
 def loop(command):
