@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +51,9 @@ func (p Program) deploy() *cobra.Command {
 		Example: "  holdfast deploy controller1 controller2 controller3 --dry-run\n  holdfast deploy controller1 controller2 controller3 --insecure --set memory-limit=4GiB\n  holdfast deploy controller1 controller2 controller3 --upgrade",
 		Args:    someArgs(1, config.MaxMembers, fmt.Sprintf("the names of 1 to %d hosts", config.MaxMembers)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := os.Stat(f.file); err != nil && c.Flags().Changed("package") {
+				return fmt.Errorf("--package: %w", err)
+			}
 			return f.run(args, c.OutOrStdout())
 		},
 	}
@@ -90,7 +95,7 @@ func (f *deployFlags) run(args []string, out io.Writer) error {
 	f.Dial = func(t deploy.Target) deploy.Host { return session.Host(t.User, t.Name) }
 	f.Package = (&shelf{path: f.file}).find
 	f.Keeper = keeper(f.dir)
-	shown := &progress{out: out, width: widest(f.Targets)}
+	shown := newProgress(out, f.Targets)
 	f.Tell = shown.tell
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -195,12 +200,12 @@ func (s *shelf) newest(ending string) (string, error) {
 		return "", nil
 	case err != nil:
 		return "", err
-	case !info.IsDir() && len(s.path) > len(ending) && s.path[len(s.path)-len(ending):] == ending:
+	case !info.IsDir() && strings.HasSuffix(s.path, ending):
 		return s.path, nil
 	case !info.IsDir():
 		return "", nil
 	}
-	all, err := filepath.Glob(filepath.Join(s.path, "holdfast[-_]*"+ending))
+	all, err := filepath.Glob(filepath.Join(s.path, "holdfast*"+ending))
 	newest, at := "", time.Time{}
 	for _, path := range all {
 		if info, err := os.Stat(path); err == nil && info.ModTime().After(at) {
@@ -210,40 +215,54 @@ func (s *shelf) newest(ending string) (string, error) {
 	return newest, err
 }
 
-// progress prints what happens on the hosts: a line when something is done, and on a terminal one below for what is going on.
+// progress prints a line for everything that is done on a host, and on a terminal one below for what is going on.
 type progress struct {
-	mu      sync.Mutex
-	out     io.Writer
-	width   int  // of the longest name
-	changed bool // something was done
+	mu       sync.Mutex
+	out      io.Writer
+	width    int // of the longest name
+	terminal bool
+	busy     []string // hosts and steps, oldest first
+	changed  bool     // something was done
+}
+
+func newProgress(out io.Writer, targets []deploy.Target) *progress {
+	p := &progress{out: out}
+	for _, t := range targets {
+		p.width = max(p.width, len(t.Name))
+	}
+	if f, ok := out.(*os.File); ok {
+		info, err := f.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
 }
 
 // looksOn are the steps that change nothing.
 var looksOn = map[string]bool{"look": true, "plan": true, "note": true, "group": true, "take back": true}
 
-func widest(targets []deploy.Target) (n int) {
-	for _, t := range targets {
-		n = max(n, len(t.Name))
-	}
-	return n
-}
+const eraseLine = "\r\x1b[K"
 
 func (p *progress) tell(e deploy.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	doing := e.Host + " " + e.Step
+	p.busy = slices.DeleteFunc(p.busy, func(s string) bool { return s == doing })
+	line := ""
 	if e.Text == "" {
-		if slow[e.Step] {
-			fmt.Fprintf(p.out, "%-*s  %-11s  ...\n", p.width, e.Host, e.Step)
+		p.busy = append(p.busy, doing)
+	} else {
+		p.changed = p.changed || e.Err == nil && !looksOn[e.Step]
+		took := ""
+		if e.Took >= 100*time.Millisecond {
+			took = fmt.Sprintf("  (%.1f s)", e.Took.Seconds())
 		}
-		return
+		line = fmt.Sprintf("%-*s  %-11s  %s%s\n", p.width, e.Host, e.Step, e.Text, took)
 	}
-	p.changed = p.changed || e.Err == nil && !looksOn[e.Step]
-	took := ""
-	if e.Took >= 100*time.Millisecond {
-		took = fmt.Sprintf("  (%.1f s)", e.Took.Seconds())
+	if p.terminal {
+		line = eraseLine + line
+		if len(p.busy) > 0 {
+			line += "... " + strings.Join(p.busy, ", ")
+		}
 	}
-	fmt.Fprintf(p.out, "%-*s  %-11s  %s%s\n", p.width, e.Host, e.Step, e.Text, took)
+	io.WriteString(p.out, line)
 }
-
-// slow are the steps that are worth a line when they begin.
-var slow = map[string]bool{"join": true, "group": true, "return": true, "restart": true}

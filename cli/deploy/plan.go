@@ -347,41 +347,52 @@ func (d *deployment) clockOff(h *host) error {
 // announce tells what will be done.
 func (d *deployment) announce() {
 	for _, h := range d.hosts {
-		d.Tell(Event{Host: h.Name, Step: "plan", Text: d.intent(h)})
+		for _, what := range d.intent(h) {
+			d.Tell(Event{Host: h.Name, Step: "plan", Text: what})
+		}
 		for _, n := range h.plan.notes {
 			d.Tell(Event{Host: h.Name, Step: "note", Text: n})
 		}
 	}
 }
 
-// intent says in words what a plan does.
-func (d *deployment) intent(h *host) string {
+// intent says in words what a plan does. A dry run says what each setting will be.
+func (d *deployment) intent(h *host) (all []string) {
 	p := &h.plan
-	var all []string
-	add := func(when bool, format string, args ...any) {
-		if when {
-			all = append(all, fmt.Sprintf(format, args...))
-		}
-	}
 	if p.install != nil {
-		add(true, "install %s", p.install.Name)
+		all = append(all, "install "+p.install.Name)
 	}
-	add(p.certify, "write its certificate")
-	var settings []string
+	if p.certify {
+		all = append(all, "write its certificate")
+	}
+	var keys []string
 	for _, c := range p.changes {
-		s := c.Key + " = " + c.Now
-		if c.Was != "" {
-			s += " (was " + c.Was + ")"
+		switch {
+		case c.Was != "":
+			all = append(all, fmt.Sprintf("set %s = %s, which is %s", c.Key, c.Now, c.Was))
+		case d.DryRun:
+			all = append(all, fmt.Sprintf("set %s = %s", c.Key, c.Now))
+		default:
+			keys = append(keys, c.Key)
 		}
-		settings = append(settings, s)
 	}
-	add(len(settings) > 0, "set %s", strings.Join(settings, ", "))
-	add(p.roll, "drain and restart it")
-	add(!h.facts.running && p.managed, "have Pacemaker start it")
-	add(!h.facts.running && !p.managed, "enable and start it")
-	add(d.handsOver(h), "hand it to Pacemaker")
+	if len(keys) > 0 {
+		all = append(all, "set "+strings.Join(keys, ", "))
+	}
+	switch {
+	case p.roll:
+		all = append(all, "drain and restart it, when its turn comes")
+	case h.facts.running:
+	case p.managed:
+		all = append(all, "have Pacemaker start it, when all hosts are prepared")
+	default:
+		all = append(all, "enable and start it, when all hosts are prepared")
+	}
+	if d.handsOver(h) {
+		all = append(all, "hand it to Pacemaker, when its turn comes")
+	}
 	if len(all) == 0 {
-		return "nothing to do"
+		all = []string{"nothing to do"}
 	}
-	return strings.Join(all, "; ")
+	return all
 }

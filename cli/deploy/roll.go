@@ -88,9 +88,14 @@ func (d *deployment) drain(ctx context.Context, h *host) error {
 	})
 }
 
+// restart restarts a drained controller, unless the package has: one that was restarted does not say any more that it is drained.
 func (d *deployment) restart(ctx context.Context, h *host) error {
 	return d.step(h, "restart", logRemedy, func() (string, error) {
-		_, err := d.run(ctx, h, restartScript, h.facts.clone)
+		s, err := d.ask(ctx, h)
+		if err == nil && s != nil && !s.Draining && h.plan.install != nil && h.plan.text == nil && len(d.hosts) > 1 {
+			return "restarted by the package", nil
+		}
+		_, err = d.run(ctx, h, restartScript, h.facts.clone)
 		return "restarted", err
 	})
 }
@@ -123,7 +128,9 @@ func (d *deployment) isBack(ctx context.Context, h *host) error {
 }
 
 // handsOver says whether a host's daemon is systemd's and is to be Pacemaker's.
-func (d *deployment) handsOver(h *host) bool { return d.createsClone() && h.facts.running && h.facts.active }
+func (d *deployment) handsOver(h *host) bool {
+	return d.createsClone() && h.facts.running && h.facts.active
+}
 
 // handToPacemaker has Pacemaker run what systemd did, one controller after the other.
 func (d *deployment) handToPacemaker(ctx context.Context) error {
