@@ -165,7 +165,7 @@ func (g *generator) cond() op.Cond {
 	if g.IntN(3) > 0 {
 		return op.Cond{}
 	}
-	return op.Cond{Kind: op.CondKind(g.IntN(4)), Version: g.Uint64N(2000)}
+	return op.Cond{Kind: op.CondKind(g.IntN(5)), Version: g.Uint64N(2000)}
 }
 
 func (g *generator) member() []byte { return fmt.Append(nil, "member", g.IntN(400)) }
@@ -206,7 +206,12 @@ func (g *generator) write() op.Write {
 		return &op.Count{Key: g.key(), Delta: g.Uint64N(100), Down: g.IntN(2) == 0, Create: g.IntN(2) == 0, Initial: g.Uint64(), Life: g.life(), Cond: g.cond()}
 	case 14, 15:
 		return &op.Expire{Key: g.key(), Life: g.life(), Cond: op.ExpireCond(max(0, g.IntN(32)-16)), Fetch: g.IntN(2) == 0}
-	case 16, 17:
+	case 16:
+		if g.IntN(2) == 0 {
+			return &op.Claim{Key: g.key(), Life: g.life(), Soon: g.life(), Create: g.IntN(2) == 0, Fresh: g.life()}
+		}
+		return &op.Outdate{Key: g.key(), Life: g.life(), Cond: g.cond()}
+	case 17:
 		return &op.Rename{From: g.key(), To: g.key(), IfAbsent: g.IntN(2) == 0, Copy: g.IntN(2) == 0}
 	case 18, 19:
 		o := &op.HashSet{Key: g.key(), IfAbsent: g.IntN(4) == 0}

@@ -11,8 +11,8 @@ import (
 //	0   version    8
 //	8   length of the value 4
 //	12  length of the key   2; longKey: it stands in 4 bytes before the key
-//	14  bits       1: type 3 (0: a free slot), mortal, flagged, treed, longKey
-//	15  home       1: space 5, class 2
+//	14  bits       1: type 3 (0: a free slot), mortal, flagged, treed, longKey, outdated
+//	15  home       1: space 5, class 2, claimed
 //	16  deadline   8, next 4, prev 4: only if mortal
 //	    flags      4: only if flagged
 //	    key, value
@@ -28,6 +28,8 @@ const (
 	flagged   = 16
 	treed     = 32
 	longKey   = 64
+	outdated  = 128
+	claimed   = 128 // of home
 
 	treeValue   = 4
 	maxShortKey = 1<<16 - 1
@@ -41,8 +43,8 @@ func (e item) kind() op.Type       { return op.Type(e[14] & typeMask) }
 func (e item) setFree()            { e[14] = 0 }
 func (e item) mortal() bool        { return e[14]&mortal != 0 }
 func (e item) space() op.Space     { return op.Space(e[15] & 31) }
-func (e item) class() op.Class     { return op.Class(e[15] >> 5) }
-func (e item) setClass(c op.Class) { e[15] = e[15]&31 | byte(c)<<5 }
+func (e item) class() op.Class     { return op.Class(e[15] >> 5 & 3) }
+func (e item) setClass(c op.Class) { e[15] = e[15]&(claimed|31) | byte(c)<<5 }
 func (e item) next() ref           { return ref(le.Uint32(e[24:])) }
 func (e item) prev() ref           { return ref(le.Uint32(e[28:])) }
 func (e item) setNext(r ref)       { le.PutUint32(e[24:], uint32(r)) }
@@ -53,6 +55,16 @@ func (e item) deadline() int64 {
 		return 0
 	}
 	return int64(le.Uint64(e[16:]))
+}
+
+func (e item) recache() (r op.Recache) {
+	if e[14]&outdated != 0 {
+		r = op.Outdated
+	}
+	if e[15]&claimed != 0 {
+		r |= op.Claimed
+	}
+	return r
 }
 
 func (e item) flags() uint32 {
@@ -105,7 +117,7 @@ func (e item) tree() uint32 {
 func (e item) size() int { return keyAt(e.bits()) + e.keyLen() + e.valueLen() }
 
 func (e item) shape() shape {
-	return shape{e.kind(), e.tree(), e.flags(), e.deadline()}
+	return shape{e.kind(), e.tree(), e.flags(), e.deadline(), e.recache()}
 }
 
 // shape is what is to be known of an item besides its key and value.
@@ -114,6 +126,7 @@ type shape struct {
 	tree     uint32 // number in State.trees, 0 for none
 	flags    uint32
 	deadline int64 // Unix ms, 0 for none
+	recache  op.Recache
 }
 
 func (h shape) bits(keyLen int) byte {
@@ -130,6 +143,9 @@ func (h shape) bits(keyLen int) byte {
 	if keyLen > maxShortKey {
 		b |= longKey
 	}
+	if h.recache&op.Outdated != 0 {
+		b |= outdated
+	}
 	return b
 }
 
@@ -143,6 +159,9 @@ func (e item) setHead(h shape, version uint64, space op.Space, class op.Class, k
 	le.PutUint16(e[12:], uint16(keyLen))
 	e[14] = b
 	e[15] = byte(space) | byte(class)<<5
+	if h.recache&op.Claimed != 0 {
+		e[15] |= claimed
+	}
 	if h.deadline != 0 {
 		le.PutUint64(e[16:], uint64(h.deadline))
 	}

@@ -221,6 +221,11 @@ func (m *model) meets(c op.Cond, x *thing) (op.Status, bool) {
 			return op.Missing, false
 		}
 		return op.Stale, x.version == c.Version
+	case op.IfNotNewer:
+		if x == nil {
+			return op.Missing, false
+		}
+		return op.Stale, x.version >= c.Version
 	}
 	return 0, true
 }
@@ -358,7 +363,11 @@ func (m *model) do(o op.Op) (r op.Result) {
 			r.Status = st
 			return
 		}
-		m.setString(o.Key, string(o.Value), o.Flags, o.Life, &r)
+		l := o.Life
+		if o.Cond.Kind == op.IfNotNewer && x.version > o.Cond.Version {
+			l = op.Life{Kind: op.Keep}
+		}
+		m.setString(o.Key, string(o.Value), o.Flags, l, &r)
 	case *op.Splice:
 		x := m.at(o.Key)
 		if st, ok := m.meets(o.Cond, x); !ok {
@@ -560,7 +569,7 @@ func (m *model) expire(o *op.Expire, r *op.Result) {
 // known says whether the model can do o.
 func known(o op.Op) bool {
 	switch o.(type) {
-	case *op.SetMany, *op.SetRange, *op.Count, *op.HashIncrBy, *op.Tx, *op.SetPop:
+	case *op.SetMany, *op.SetRange, *op.Count, *op.HashIncrBy, *op.Tx, *op.SetPop, *op.Claim, *op.Outdate:
 		return false
 	case *op.Set, *op.Splice, *op.Delete, *op.IncrBy, *op.Expire, *op.Rename, *op.HashSet, *op.HashDelete, *op.SetAdd, *op.SetRemove, *op.Flush, *op.Evict,
 		*op.Get, *op.HashAll, *op.SetAll,

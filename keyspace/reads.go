@@ -101,7 +101,7 @@ func (s *State) get(k op.Key, p int64, res *op.Result) (due bool) {
 
 // getHashed resets the fields that it may set or that a Get leaves zero, and keeps res's memory.
 func (s *State) getHashed(k op.Key, h uint64, p int64, res *op.Result) (due bool) {
-	*res = op.Result{List: res.List[:0], Scratch: res.Scratch[:0]}
+	*res = op.Result{List: res.List[:0], Scratch: res.Scratch[:0], Now: p}
 	e, due := s.look(k, h, p)
 	switch {
 	case e == nil:
@@ -109,7 +109,7 @@ func (s *State) getHashed(k op.Key, h uint64, p int64, res *op.Result) (due bool
 	case e.kind() != op.String:
 		res.Status = op.WrongType
 	default:
-		res.Value, res.Flags, res.Version, res.Deadline = e.value(), e.flags(), e.version(), e.deadline()
+		res.Value, res.Flags, res.Version, res.Deadline, res.Recache = e.value(), e.flags(), e.version(), e.deadline(), e.recache()
 		if e.evictable() {
 			res.Mark = h
 		}

@@ -8,12 +8,13 @@ import (
 	"holdfast/op"
 )
 
-// A record is one key's value as op.Dump gives it, Import takes it and a snapshot holds it: a byte with the type and the form, then flags and
+// A record is one key's value as op.Dump gives it, Import takes it and a snapshot holds it: a byte with the type, the form and what is known of its renewal, then flags and
 // deadline (Unix ms, 0 for none), then how much follows: the bytes of a string or of a packed collection, or the elements of a tree.
 // All numbers are uvarints. The form must be kept because the order of a collection's elements depends on it.
 
 const (
-	recordTree = 16 // form bit in the first byte
+	recordTree    = 16 // bits of the first byte: the form,
+	recordRecache = 32 // and the lowest of an op.Recache
 
 	maxDumpFlags = 1<<32 - 1
 )
@@ -35,7 +36,7 @@ func (s *State) appendRecord(b []byte, e item) []byte {
 }
 
 func appendRecordHead(b []byte, e item, n int) []byte {
-	form := byte(e.kind())
+	form := byte(e.kind()) | byte(e.recache())*recordRecache
 	if e.tree() != 0 {
 		form |= recordTree
 	}
@@ -93,11 +94,12 @@ func (u *unfinished) begin(b []byte) (rest []byte, err error) {
 	r := fields{b: b}
 	form := r.byte()
 	u.shape.kind = op.Type(form & typeMask)
+	u.shape.recache = op.Recache(form/recordRecache) & (op.Outdated | op.Claimed)
 	u.shape.flags = uint32(r.uint(maxDumpFlags))
 	u.shape.deadline = int64(r.uint(maxDeadline))
 	u.left = int(r.uint(op.MaxValue))
 	treed := form&recordTree != 0
-	if r.bad || u.shape.kind == 0 || u.shape.kind > op.Sorted || form&^(recordTree|typeMask) != 0 || treed && (u.shape.kind == op.String || u.left == 0) {
+	if r.bad || u.shape.kind == 0 || u.shape.kind > op.Sorted || form&^(recordTree|typeMask|recordRecache*3) != 0 || treed && (u.shape.kind == op.String || u.left == 0) {
 		return nil, errRecord
 	}
 	if treed {

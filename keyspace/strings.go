@@ -35,6 +35,11 @@ func (s *State) set(o *op.Set, res *op.Result) {
 		res.Status = st
 		return
 	}
+	if o.Cond.Kind == op.IfNotNewer && f.version() > o.Cond.Version {
+		h := shape{op.String, 0, o.Flags, f.e.deadline(), f.e.recache() | op.Outdated}
+		s.storeAs(&f, h, o.Value, res)
+		return
+	}
 	s.setString(&f, o.Value, o.Flags, o.Life, res)
 }
 
@@ -53,10 +58,15 @@ func (s *State) setString(f *found, v []byte, flags uint32, l op.Life, res *op.R
 		res.Version = s.ops
 		return
 	}
+	s.storeAs(f, shape{kind: op.String, flags: flags, deadline: d}, v, res)
+}
+
+// storeAs makes f the string v if memory allows.
+func (s *State) storeAs(f *found, h shape, v []byte, res *op.Result) {
 	var to []byte
-	if to, res.Status = s.store(f, shape{kind: op.String, flags: flags, deadline: d}, len(v), 0); res.Status == op.OK {
+	if to, res.Status = s.store(f, h, len(v), 0); res.Status == op.OK {
 		copy(to, v)
-		res.Version, res.Deadline = f.version(), d
+		res.Version, res.Deadline = f.version(), h.deadline
 	}
 }
 
@@ -105,7 +115,7 @@ func (s *State) splice(o *op.Splice, res *op.Result) {
 		return
 	}
 	total := n + len(o.Value)
-	if total > op.MaxValue {
+	if total > op.MaxValue || o.Most != 0 && uint64(total) > o.Most {
 		res.Status = op.TooLarge
 		return
 	}

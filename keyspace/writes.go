@@ -27,6 +27,10 @@ func (s *State) do(o op.Op, res *op.Result) {
 		s.count(o, res)
 	case *op.Expire:
 		s.expireKey(o, res)
+	case *op.Claim:
+		s.claim(o, res)
+	case *op.Outdate:
+		s.outdate(o, res)
 	case *op.Rename:
 		s.rename(o, res)
 	case *op.HashSet:
@@ -100,6 +104,11 @@ func meets(c op.Cond, f *found) (op.Status, bool) {
 			return op.Missing, false
 		}
 		return op.Stale, f.version() == c.Version
+	case op.IfNotNewer:
+		if f.e == nil {
+			return op.Missing, false
+		}
+		return op.Stale, f.version() >= c.Version
 	}
 	return op.OK, true
 }

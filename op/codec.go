@@ -132,9 +132,9 @@ func (r *reader) life() Life {
 func (r *reader) cond() Cond {
 	c := Cond{Kind: CondKind(r.byte())}
 	switch {
-	case c.Kind > IfVersion:
+	case c.Kind > IfNotNewer:
 		r.fail()
-	case c.Kind == IfVersion:
+	case c.Kind >= IfVersion:
 		c.Version = r.uint()
 	}
 	return c
@@ -176,7 +176,7 @@ func appendLife(b []byte, l Life) []byte {
 }
 func appendCond(b []byte, c Cond) []byte {
 	b = append(b, byte(c.Kind))
-	if c.Kind == IfVersion {
+	if c.Kind >= IfVersion {
 		b = appendUint(b, c.Version)
 	}
 	return b
@@ -226,10 +226,10 @@ func (o *SetMany) decode(r *reader) { *o = SetMany{list(r, o.Pairs, readPair), r
 func (o *Splice) Kind() Kind { return KindSplice }
 func (o *Splice) Append(b []byte) []byte {
 	b = appendBytes(appendKey(append(b, byte(KindSplice)), o.Key), o.Value)
-	return appendCond(appendBool(appendBool(b, o.Front), o.Create), o.Cond)
+	return appendUint(appendCond(appendBool(appendBool(b, o.Front), o.Create), o.Cond), o.Most)
 }
 func (o *Splice) decode(r *reader) {
-	*o = Splice{r.key(), r.bytes(), r.bool(), r.bool(), r.cond()}
+	*o = Splice{r.key(), r.bytes(), r.bool(), r.bool(), r.cond(), r.uint()}
 }
 
 func (o *SetRange) Kind() Kind { return KindSetRange }

@@ -18,7 +18,7 @@ func samples() []Op {
 	return []Op{
 		&Set{k("key"), v, 1<<32 - 1, life, Cond{IfVersion, 1 << 63}, true},
 		&SetMany{[]Pair{{k("a"), v}, {k("b"), []byte{}}}, true},
-		&Splice{k("key"), v, true, true, Cond{Kind: IfPresent}},
+		&Splice{k("key"), v, true, true, Cond{IfNotNewer, 8}, 1 << 20},
 		&SetRange{k("key"), 1 << 40, v},
 		&Delete{[]Key{k("a"), k("b")}, Cond{IfVersion, 9}},
 		&IncrBy{k("key"), -1 << 63},
@@ -68,6 +68,8 @@ func samples() []Op {
 		&SetBit{k("b"), 1 << 31, true},
 		&Publish{[]byte("news"), v, true},
 		&Notify{1<<32 - 1},
+		&Claim{k("key"), Life{Kind: Keep}, life, true, Life{In, 30_000}},
+		&Outdate{k("key"), Life{Kind: Keep}, Cond{IfVersion, 3}},
 		&ListRange{k("l"), 1, -1},
 		&ListFind{k("l"), v, -1, 2, 3},
 		&SortedScore{k("z"), [][]byte{v}},

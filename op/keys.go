@@ -23,6 +23,10 @@ func EachKey(o Op, f func(Key)) bool {
 		f(o.Key)
 	case *Expire:
 		f(o.Key)
+	case *Claim:
+		f(o.Key)
+	case *Outdate:
+		f(o.Key)
 	case *HashSet:
 		f(o.Key)
 	case *HashDelete:

@@ -84,6 +84,8 @@ var kinds = [256]kind{
 	KindSetBit:       of[SetBit](1),
 	KindPublish:      of[Publish](1),
 	KindNotify:       of[Notify](1),
+	KindClaim:        of[Claim](1),
+	KindOutdate:      of[Outdate](1),
 	KindListRange:    of[ListRange](1),
 	KindListFind:     of[ListFind](1),
 	KindSortedScore:  of[SortedScore](1),

@@ -67,10 +67,11 @@ type Life struct {
 type CondKind uint8
 
 const (
-	Always    CondKind = iota
-	IfAbsent           // only if the key is not there (NX, add)
-	IfPresent          // only if it is (XX, replace)
-	IfVersion          // only if it is there with exactly Version (cas)
+	Always     CondKind = iota
+	IfAbsent            // only if the key is not there (NX, add)
+	IfPresent           // only if it is (XX, replace)
+	IfVersion           // only if it is there with exactly Version (cas)
+	IfNotNewer          // only if it is there with Version or a later one: see Set
 )
 
 // Cond is the condition of a write.
@@ -125,6 +126,8 @@ const (
 	KindSetBit
 	KindPublish
 	KindNotify
+	KindClaim
+	KindOutdate
 )
 
 // The kinds of reads.

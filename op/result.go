@@ -27,7 +27,9 @@ type Result struct {
 	Int      int64
 	Uint     uint64
 	Version  uint64
-	Deadline int64  // Unix ms, 0 for none
+	Deadline int64 // Unix ms, 0 for none
+	Now      int64 // after Get: the group's time that it was read at, Unix ms
+	Recache  Recache
 	Mark     uint64 // after Get and GetMany: hash of the key if its class may be evicted, for marking use; 0 otherwise
 	Value    []byte
 	List     []Result

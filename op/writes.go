@@ -3,6 +3,7 @@ package op
 // Set stores a string. Result: OK; Failed when Cond kept it from storing, with Stale in its place when the
 // key is there at another version and Missing when IfVersion found no key; WrongType when Get was asked of another type.
 // Version is the new one. With Get the old value is in Value and Found says whether there was one.
+// Where IfNotNewer meets a later version than Cond's, the value is stored as an outdated one: deadline and claim stay.
 type Set struct {
 	Key   Key
 	Value []byte
@@ -26,13 +27,14 @@ type SetMany struct {
 }
 
 // Splice puts Value behind a string, or before it if Front; deadline and flags stay. Without Create a missing key
-// is Missing; with it, it counts as empty. Int is the new length. Cond as in Set.
+// is Missing; with it, it counts as empty. Int is the new length, TooLarge when that would be more than Most (0: MaxValue). Cond as in Set.
 type Splice struct {
 	Key    Key
 	Value  []byte
 	Front  bool
 	Create bool
 	Cond   Cond
+	Most   uint64
 }
 
 // SetRange overwrites a string from Offset on, padding with zero bytes; Int is the new length.
