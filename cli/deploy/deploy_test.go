@@ -33,7 +33,7 @@ type machine struct {
 	files                    map[string]string
 	installed, by            string
 	running, enabled, served bool
-	draining, alone          bool
+	draining                 bool
 	clone                    bool
 	banned                   map[string]bool
 	pacemaker                bool
@@ -512,7 +512,7 @@ func TestChecks(t *testing.T) {
 		{"no package", func(w *world, o *Options) { o.Package = func(string, string) (*Package, error) { return nil, nil } }, []string{"there is no deb for amd64", "--package"}},
 		{"another authority", func(w *world, o *Options) { w.hosts["ctl1"].files[configDir+"ca.pem"] = "x" }, []string{"ctl1, check: the authority", "the drawer", "--dir"}},
 		{"another group's state", func(w *world, o *Options) { w.hosts["ctl1"].served = true }, []string{"ctl1, check: /var/lib/holdfast there has the state of another group"}},
-		{"no Pacemaker", func(w *world, o *Options) { o.Pacemaker = true }, []string{"ctl1, check: Pacemaker does not run there"}},
+		{"no Pacemaker", func(w *world, o *Options) { o.Pacemaker = true }, []string{"ctl1, check: no Pacemaker runs there"}},
 		{"settings that cannot be read", func(w *world, o *Options) { w.hosts["ctl1"].files[configFile] = "nmae = 1\n" }, []string{"ctl1, check: ", "there is no setting \"nmae\""}},
 	} {
 		w, kept := three(), drawer{}

@@ -67,7 +67,7 @@ const (
 // architectures by what uname calls them.
 var architectures = map[string]string{"x86_64": "amd64", "aarch64": "arm64"}
 
-const reachRemedy = "see that 'ssh -o BatchMode=yes HOST true' works from here, with a key that needs no password and a host that is known, or name another user"
+const reachRemedy = "see that 'ssh -o BatchMode=yes %s true' works from here, with a key that needs no password and a host that is known, or name another user"
 
 // look finds out how a host is.
 func (d *deployment) look(ctx context.Context, h *host) error {
@@ -78,7 +78,7 @@ func (d *deployment) look(ctx context.Context, h *host) error {
 		}
 		out, err := d.run(ctx, h, lookScript, names...)
 		if err != nil {
-			return "", fmt.Errorf("not reached: %w: %s", err, reachRemedy)
+			return "", fmt.Errorf("not reached: %w: "+reachRemedy, err, h.Name)
 		}
 		if h.facts, err = parseFacts(string(out)); err != nil {
 			return "", err

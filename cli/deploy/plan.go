@@ -227,7 +227,7 @@ func (d *deployment) mayTake(h *host) error {
 	if d.Pacemaker {
 		switch {
 		case f.node == "":
-			return errors.New("Pacemaker does not run there: form the cluster first, or leave out --pacemaker")
+			return errors.New("no Pacemaker runs there: form the cluster first, or leave out --pacemaker")
 		case !f.pcs:
 			return errors.New("it has no pcs: install it, or leave out --pacemaker")
 		}

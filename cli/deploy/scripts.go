@@ -48,9 +48,10 @@ ip -o address 2>/dev/null | while read -r _ _ _ a _; do say address "${a%/*}"; d
 if command -v ss >/dev/null; then
 	say ss
 	ss -Hltnp | while read -r _ _ _ a _ who; do say listens "$a" "$who"; done
+	systemctl -q is-active pacemaker && managed=$(cibadmin -Q --xpath '//primitive[@class="systemd"]' 2>/dev/null)
 	ss -Hltnp | grep -o 'pid=[0-9]*' | sort -u | while IFS== read -r _ p; do
 		u=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$p/cgroup" 2>/dev/null | head -n 1)
-		[ -n "$u" ] && say unit "$p" "$u" "$([ -e "/run/systemd/system/$u.d/50-pacemaker.conf" ] && echo pacemaker)"
+		[ -n "$u" ] && say unit "$p" "$u" "$(case ${managed-} in *"type=\"${u%.service}\""*) echo pacemaker ;; esac)"
 		[ "$(basename "$(readlink "/proc/$p/exe")")" = 'holdfast (deleted)' ] && say stale
 	done
 fi
@@ -93,12 +94,13 @@ var installScript = script{10 * time.Minute, `
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 rm -f /var/cache/holdfast/installed
+why() { printf '%s\n' "$log" | grep -i -m 1 -A 1 error | tr -s '\n ' ' ' >&2; exit 1; }
 case $1 in
 deb)
-	dpkg --force-confdef --force-confold -i "$2" >&2
+	log=$(dpkg --force-confdef --force-confold -i "$2" 2>&1) || why
 	v=$(dpkg-query -W -f '${Version}' holdfast) ;;
 rpm)
-	rpm -U --force "$2" >&2
+	log=$(rpm -U --force "$2" 2>&1) || why
 	v=$(rpm -q --qf '%{VERSION}-%{RELEASE}' holdfast) ;;
 esac
 printf '%s %s\n' "$3" "$v" >/var/cache/holdfast/installed

@@ -109,7 +109,7 @@ func (d *deployment) await(ctx context.Context, h *host, good func(*status) erro
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pollEvery):
+		case <-time.After(min(pollEvery, d.Wait)):
 		}
 	}
 }

@@ -156,7 +156,7 @@ func (t *tail) last(otherwise string) string {
 		}
 		return r
 	}, line)
-	if line == "" {
+	if line = strings.TrimRight(line, "."); line == "" {
 		return otherwise
 	}
 	return line
