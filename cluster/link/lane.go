@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +31,8 @@ type lane struct {
 	pending []byte    // records that are not yet on their way
 	count   int       // of them
 	dropped uint64
-	failure string // why the last line or dial failed
-	logged  bool   // failure was
+	failure string   // why the last line or dial failed
+	logged  []string // of the failures since the last line, each once: two of them may take turns for days
 
 	sent atomic.Uint64
 }
@@ -190,7 +191,7 @@ func (n *lane) broke(w *line, err error) {
 	n.mu.Lock()
 	was := n.line == w
 	if was {
-		n.line, n.since, n.failure, n.logged = nil, time.Now(), explain(err), false
+		n.line, n.since, n.failure, n.logged = nil, time.Now(), explain(err), nil
 		n.discard()
 		close(w.dead)
 	}
@@ -245,11 +246,14 @@ func (n *lane) failed(sentence string) {
 		return
 	}
 	n.mu.Lock()
-	if sentence != "" && sentence != n.failure {
-		n.failure, n.logged = sentence, false
+	if sentence != "" {
+		n.failure = sentence
 	}
-	sentence, again := n.failure, n.logged
-	n.logged = true
+	sentence = n.failure
+	again := len(n.logged) == maxFailures || slices.Contains(n.logged, sentence)
+	if !again {
+		n.logged = append(n.logged, sentence)
+	}
 	n.mu.Unlock()
 	if !again && n.purpose == forMessages {
 		n.l.cfg.Logger.Warn("no connection to a member", "member", n.peer.Name, "address", n.peer.Addr, "because", sentence)
@@ -290,7 +294,7 @@ func (n *lane) connect() (*line, error) {
 	if n.line == nil && time.Since(n.since) > holdover {
 		n.discard()
 	}
-	n.line, n.since, n.failure, n.logged = w, time.Now(), "", false
+	n.line, n.since, n.failure, n.logged = w, time.Now(), "", nil
 	if len(n.pending) > 0 {
 		w.busy = true
 		w.work <- struct{}{}

@@ -97,10 +97,11 @@ const (
 	writeStall   = 5 * time.Second // without progress of a write of messages, the connection is given up
 	callStall    = time.Minute     // the same for streams and requests, either way
 
-	minBackoff = 10 * time.Millisecond
-	maxBackoff = time.Second
-	lasting    = time.Second            // a connection that lasted so long was a good one: back-off begins anew
-	holdover   = 250 * time.Millisecond // messages wait so long for a connection, then they are dropped
+	minBackoff  = 10 * time.Millisecond
+	maxBackoff  = time.Second
+	lasting     = time.Second            // a connection that lasted so long was a good one: back-off begins anew
+	holdover    = 250 * time.Millisecond // messages wait so long for a connection, then they are dropped
+	maxFailures = 8                      // that differ are logged until there is a connection again
 )
 
 // Links are a member's connections to the others. All methods are for any goroutine.
