@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
 
 	"holdfast/config"
 	"holdfast/server"
@@ -53,26 +57,68 @@ func (o open) port() int {
 	return 0
 }
 
-// listenAll binds every address of c, so that clients that come while the state is being loaded wait and are not refused.
+// listenAll binds every address of c, so that clients that come while the state is being loaded wait and are not refused. Those that systemd has
+// bound are taken from it.
 func listenAll(c *config.Config, peers []config.Listener) (all []open, err error) {
 	mode, err := c.SocketPermissions()
 	if err != nil {
 		return nil, fmt.Errorf("setting socket-mode: %w", err)
+	}
+	passed, err := inherited()
+	if err != nil {
+		return nil, err
 	}
 	for _, group := range []struct {
 		protocol  string
 		listeners []config.Listener
 	}{{redisPort, c.Redis()}, {sentinelPort, c.Sentinel()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
 		for _, l := range group.listeners {
-			ln, err := server.Listen(l.Address, os.FileMode(mode))
-			if err != nil {
-				closeAll(all)
-				return nil, explain(l, err)
+			where := bound(l)
+			ln := passed[where]
+			delete(passed, where)
+			if ln == nil {
+				if ln, err = server.Listen(l.Address, os.FileMode(mode)); err != nil {
+					closeAll(all)
+					return nil, explain(l, err)
+				}
 			}
 			all = append(all, open{ln, l, group.protocol})
 		}
 	}
+	if len(passed) > 0 {
+		closeAll(all)
+		return nil, fmt.Errorf("systemd has opened %s for this service and no setting names it: write ListenStream= in holdfast.socket as the settings have it",
+			strings.Join(slices.Sorted(maps.Keys(passed)), " and "))
+	}
 	return all, nil
+}
+
+// inherited returns the listeners that systemd passed (holdfast.socket), by their addresses.
+func inherited() (map[string]net.Listener, error) {
+	all, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("the sockets that systemd has opened for this service: %w", err)
+	}
+	passed := map[string]net.Listener{}
+	for _, ln := range all {
+		if ln == nil {
+			return nil, errors.New("systemd passed something that is no listening socket: holdfast.socket may have lines of ListenStream= alone")
+		}
+		passed[ln.Addr().String()] = ln
+	}
+	return passed, nil
+}
+
+// bound is the address of l as its listener will tell it: a name looked up, and no host as any.
+func bound(l config.Listener) string {
+	a, err := net.ResolveTCPAddr("tcp", l.Address)
+	if l.Network == "unix" || err != nil {
+		return l.Address
+	}
+	if a.IP == nil {
+		a.IP = net.IPv6unspecified
+	}
+	return a.String()
 }
 
 func closeAll(all []open) {
