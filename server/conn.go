@@ -10,8 +10,10 @@ type Conn struct {
 	id            uint64
 	remote, local string
 	port          *port
-	place         int         // of its home among the port's homes
-	woken         atomic.Bool // Wake was called, and the driver has not taken note yet
+	brought       atomic.Uint64 // bytes that came in, and
+	taken         atomic.Uint64 // that went out: its driver alone adds
+	place         int           // of its home among the port's homes
+	woken         atomic.Bool   // Wake was called, and the driver has not taken note yet
 	driver        interface{ enqueue() }
 }
 
@@ -38,8 +40,15 @@ func (c *Conn) RemoteAddr() string { return c.remote }
 // LocalAddr is the "host:port" that the client connected to; the socket's path for a Unix socket.
 func (c *Conn) LocalAddr() string { return c.local }
 
+// Port is the name of the listener that it came to.
+func (c *Conn) Port() string { return c.port.name }
+
+// Bytes is how many came in and went out, inside TLS if there is any. Any goroutine may ask.
+func (c *Conn) Bytes() (in, out uint64) { return c.brought.Load(), c.taken.Load() }
+
 // gone gives back the connection's place. Its driver calls it once.
 func (c *Conn) gone() {
+	c.port.server.conns.Delete(c.id)
 	c.port.load[c.place].Add(-1)
 	c.port.server.clients.Add(-1)
 }

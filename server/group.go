@@ -214,6 +214,7 @@ func (c *stream) read() bool {
 		c.waits.Store(0)
 		c.in = c.in[:len(c.in)+n]
 		g.account.in.Add(uint64(n))
+		c.brought.Add(uint64(n))
 		if c.interrupted = errors.Is(err, os.ErrDeadlineExceeded) && !c.last; c.interrupted {
 			continue
 		}
@@ -326,6 +327,7 @@ func (c *stream) write(out []byte) bool {
 		n, err := c.conn().Write(out[:min(len(out), outputStep)])
 		c.waits.Store(0)
 		g.account.out.Add(uint64(n))
+		c.taken.Add(uint64(n))
 		if err != nil {
 			return false
 		}

@@ -148,6 +148,7 @@ func (p *port) settle(c *Conn, remote, local string) home {
 	c.port, c.place = p, least
 	c.id = p.server.accepted.Add(1)
 	c.remote, c.local = remote, local
+	p.server.conns.Store(c.id, c)
 	return p.homes[least]
 }
 

@@ -143,6 +143,7 @@ type Server struct {
 	ports     []*port
 	homes     []home       // all workers' homes; fixed after Start
 	clients   atomic.Int64 // connections now, refused ones not counted
+	conns     sync.Map     // *Conn by id: those that are open
 	accepted  atomic.Uint64
 	refused   atomic.Uint64
 	beats     atomic.Uint32 // beats since Start, never 0
@@ -322,6 +323,14 @@ type Stats struct {
 	BytesIn     uint64
 	BytesOut    uint64
 	Buffered    int64 // bytes of unfinished requests and untaken replies, now
+}
+
+// Each calls visit for every open connection, in no order. Any goroutine may call it.
+func (s *Server) Each(visit func(*Conn)) {
+	s.conns.Range(func(_, c any) bool {
+		visit(c.(*Conn))
+		return true
+	})
 }
 
 // Stats may be called from any goroutine. Its numbers are not of one instant.

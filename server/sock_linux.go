@@ -115,6 +115,7 @@ func (l *loop) read(c *sock) {
 		return
 	}
 	l.account.in.Add(uint64(n))
+	c.brought.Add(uint64(n))
 	c.since = l.beat
 	in = in[:have+n]
 	if own {
@@ -239,6 +240,7 @@ func (l *loop) write(c *sock, b []byte) (n int, ok bool) {
 	switch errno {
 	case 0:
 		l.account.out.Add(uint64(n))
+		c.taken.Add(uint64(n))
 		c.since = l.beat
 	case unix.EAGAIN, unix.EINTR:
 		n = 0
