@@ -134,12 +134,17 @@ var keepScript = script{time.Minute, `for f; do rm -f "$f.before-deploy"; done`}
 // checkScript has the installed version say what is wrong with a configuration file. Argument: file.
 var checkScript = script{20 * time.Second, `holdfast config check "$1"`}
 
+// lastWords complains with what the daemon complained of, or else with what became of it, and ends a script.
+const lastWords = `
+	log=$(journalctl -u holdfast -n 20 -o cat --no-pager 2>/dev/null | grep '^holdfast: \|level=ERROR' | tail -n 1)
+	printf '%s\n' "${log:-the unit is $(systemctl show -p Result --value holdfast)}" >&2
+	exit 1
+`
+
 // startScript starts the unit, now and at every boot. The last line of a failure is the daemon's own.
 var startScript = script{90 * time.Second, `
 systemctl -q enable holdfast || exit 1
-timeout 60 systemctl restart holdfast && exit 0
-journalctl -u holdfast -n 20 -o cat --no-pager 2>/dev/null | grep '^holdfast:\|level=ERROR' | tail -n 1 >&2
-exit 1
+timeout 60 systemctl restart holdfast || {` + lastWords + `}
 `}
 
 // stopScript stops the unit, now and for good.
@@ -150,7 +155,7 @@ var drainScript = script{time.Minute, `holdfast drain --config "$1"`}
 
 // restartScript restarts a drained daemon. Argument: the clone that it is, if Pacemaker runs it.
 var restartScript = script{3 * time.Minute, `
-if [ -n "$1" ]; then timeout 150 pcs resource restart "$1" "$(crm_node -n)" >&2; else timeout 90 systemctl restart holdfast; fi
+if [ -n "$1" ]; then timeout 150 pcs resource restart "$1" "$(crm_node -n)" >&2; else timeout 90 systemctl restart holdfast || {` + lastWords + `}; fi
 `}
 
 // cloneScript has Pacemaker run the daemon on all its nodes, as docs/pacemaker.md has it, but not yet on those that are the arguments.
