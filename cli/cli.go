@@ -72,7 +72,7 @@ func (p Program) Command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w; '%s --help' lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(p.serve(), p.status(), p.why(), p.ping(), p.drain(), p.member(), p.cert(), p.deploy(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
+	root.AddCommand(p.serve(), p.status(), p.why(), p.top(), p.bench(), p.supportBundle(), p.ping(), p.drain(), p.member(), p.cert(), p.deploy(), p.config(), p.importVerb(), p.sessions(), p.tokens(), p.groups(), p.locks(), p.doctor(), p.repair(), p.recover(), p.version())
 	return root
 }
 

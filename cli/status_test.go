@@ -16,6 +16,15 @@ type pages struct {
 	code   map[string]int // other than 200
 	answer map[string]string
 	asked  []string
+	next   map[string][]string // answers, one for each time that it is asked; then answer
+}
+
+// then has what is asked answered so, one after the other.
+func (p *pages) then(what string, answers ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = map[string][]string{what: answers}
+	p.answer[what] = ""
 }
 
 func (p *pages) set(what, answer string) {
@@ -30,6 +39,9 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	what := r.Method + " " + r.URL.String()
 	p.asked = append(p.asked, what)
 	answer, ok := p.answer[what]
+	if list := p.next[what]; len(list) > 0 {
+		answer, p.next[what] = list[0], list[1:]
+	}
 	if r.Method == http.MethodPost && r.Header.Get("X-Holdfast-Action") == "" || r.Host != "holdfast" || !ok {
 		w.WriteHeader(http.StatusForbidden)
 	} else if p.code[what] != 0 {

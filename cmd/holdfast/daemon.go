@@ -142,7 +142,7 @@ func (d *process) begin() (err error) {
 	}
 	d.desk = newDesk(c.HoldRedis)
 	d.admin = admin.New(admin.Options{
-		Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Work: d.host.work, Settings: openSettings(c), Control: control{d}, State: d.desk, Log: d.log,
+		Name: d.name, Version: versionName(), Status: d.status, Traffic: d.host.traffic, Work: d.work, Settings: openSettings(c), Control: control{d}, State: d.desk, Log: d.log,
 	})
 	for _, o := range only(d.listeners, adminPort) {
 		go func() {

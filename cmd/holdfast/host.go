@@ -84,11 +84,6 @@ func (h *host) traffic() admin.Traffic {
 	return t
 }
 
-// work is for the admin port.
-func (h *host) work() admin.Work {
-	return admin.Work{At: time.Now().UTC(), Commands: map[string]map[string]uint64{}, Clients: []admin.Client{}}
-}
-
 // redisHost and memcacheHost tell each dialect what its clients ask for.
 type redisHost struct{ *host }
 
