@@ -109,11 +109,12 @@ func (p *product) common(stage string) error {
 		packageVersion(p.version, p.date), p.version, maintainer, p.date.Format(time.RFC1123Z)))
 }
 
-// packagedConfig is the commented configuration file. What starts an installed daemon says where its data is.
+// packagedConfig is the commented configuration file. What starts an installed daemon says where its data is, also when this file is replaced by
+// one that does not.
 func packagedConfig() string {
 	const data = "#data = "
 	return strings.Replace(config.Example(), data,
-		"# systemd's unit and the OCF agent say HOLDFAST_DATA=/var/lib/holdfast, which wins over this line.\n"+data, 1)
+		"# systemd's unit, the OCF agent and the container image say HOLDFAST_DATA=/var/lib/holdfast, which wins over this line.\n"+data, 1)
 }
 
 // daemon compiles the static program.
