@@ -42,6 +42,7 @@ func judge(o *overview) (judgement, error) {
 	if len(j.Problems) > 0 && j.Code == statusHealthy {
 		j.Code, j.Verdict = statusDegraded, "degraded"
 	}
+	j.CanLose = min(j.CanLose, o.spare(best))
 	j.Headline = j.headline(o, best)
 	if j.Next == "" {
 		j.Next = "nothing to do."
@@ -64,6 +65,22 @@ func (j *judgement) next(what string) {
 	if j.Next == "" {
 		j.Next = what
 	}
+}
+
+// spare is how many voters may still be lost, of those that say themselves that they carry on.
+func (o *overview) spare(best *report) int {
+	voters, able := 0, 0
+	for i := range best.Peers {
+		p := &best.Peers[i]
+		if p.Role == learner {
+			continue
+		}
+		voters++
+		if m := o.member(p.Name); m != nil && m.report != nil && m.report.Ready && m.report.Quorum {
+			able++
+		}
+	}
+	return max(0, able-(voters/2+1))
 }
 
 func (j *judgement) headline(o *overview, best *report) string {
@@ -176,7 +193,7 @@ func findMissing(o *overview, j *judgement) {
 		hear := o.heardBy(m.Name)
 		switch {
 		case j.Code == statusNoQuorum:
-		case m.Heard != nil && o.Now.Sub(*m.Heard) < seenWithin:
+		case o.self().hears(m.Name):
 			j.problem(fmt.Sprintf("on %s, 'journalctl -u holdfast -n 50' says more; if its version is older, finish the upgrade.", m.Name), "%s is heard, and cannot say how it is: %s.", m.Name, m.Error)
 		case len(hear) > 0:
 			j.problem(fmt.Sprintf("look at the network between %s and %s: firewall, cable, address, certificates.", o.Asked, m.Name),
@@ -217,7 +234,7 @@ func findUnready(o *overview, j *judgement) {
 		switch {
 		case r == nil:
 		case strings.Contains(r.Problem, "disk"):
-			next := fmt.Sprintf("make room on the disk of %s, below %s: writes go on by themselves, nothing needs a restart.", r.Name, r.Data)
+			next := fmt.Sprintf("make room on the disk of %s, 64 MiB at least, below %s: it goes on by itself, nothing needs a restart.", r.Name, r.Data)
 			if j.Code == statusNoQuorum && r == o.best() {
 				j.next(next) // the headline says what
 				continue

@@ -118,11 +118,13 @@ func TestStatus(t *testing.T) {
 	electing := object{"verdict": "no quorum", "why": "no leader is known", "quorum": false, "can_lose": 0, "lease_ms": 0, "role": "candidate", "leader": ""}
 	full := object{"verdict": "no quorum", "quorum": false, "problem": "the disk of /var/lib/holdfast is full: make room, writes are held and then refused until then",
 		"why": "the disk of /var/lib/holdfast is full: make room, writes are held and then refused until then"}
-	for _, m := range []object{full, lost, noQuorum} {
-		m["peers"] = []object{{"name": "c1"}, {"name": "c2"}, {"name": "c3"}}
+	for _, m := range []object{lost, noQuorum} {
+		m["peers"] = []object{{"name": "c1", "self": true, "up": true}, {"name": "c2"}, {"name": "c3"}}
 	}
 	starting := object{"verdict": "no quorum", "ready": false, "quorum": false, "role": "", "leader": "", "term": 0, "peers": nil, "classes": nil, "keys_used_bytes": 0,
 		"why": "this controller waits for all members, since none of them has a group that goes on: c2 at 10.0.0.2:7420 does not answer, c3 at 10.0.0.3:7420 does not answer"}
+	fullAlone := says("c1", full)
+	fullAlone["peers"], fullAlone["can_lose"] = nil, 0
 	differs := says("c1", nil)
 	differs["peers"].([]object)[1]["differs"] = 4711
 	for _, c := range []struct {
@@ -137,7 +139,7 @@ func TestStatus(t *testing.T) {
 		{"no-leader", 2, []object{self("c1", says("c1", electing)), told("c2", says("c2", electing), nil), told("c3", says("c3", electing), nil)}},
 		{"readindex", 0, []object{self("c1", says("c1", object{"lease_ms": 0})), told("c2", says("c2", object{"lease_ms": 0}), nil), told("c3", says("c3", object{"lease_ms": 0}), nil)}},
 		{"drained", 1, []object{self("c1", says("c1", nil)), told("c2", says("c2", object{"draining": true, "lease_ms": 0}), nil), told("c3", says("c3", nil), nil)}},
-		{"disk-full-here", 2, []object{self("c1", says("c1", full))}},
+		{"disk-full-here", 2, []object{self("c1", fullAlone)}},
 		{"starting", 2, []object{self("c1", says("c1", starting)), silent("c2"), silent("c3")}},
 		{"cut-off", 1, []object{self("c1", says("c1", lost)), told("c2", says("c2", nil), nil), silent("c3")}},
 		{"disk-full-there", 1, []object{self("c1", says("c1", nil)), told("c2", says("c2", full), nil), told("c3", says("c3", nil), nil)}},

@@ -219,6 +219,12 @@ func (r *report) peer(name string) *peer {
 	return nil
 }
 
+// hears says whether it has heard a member of late.
+func (r *report) hears(name string) bool {
+	p := r.peer(name)
+	return p != nil && p.Up
+}
+
 func (r *report) names() (all []string) {
 	for i := range r.Peers {
 		all = append(all, r.Peers[i].Name)
@@ -292,8 +298,4 @@ func bytes(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", v, []string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
-}
-
-func ago(now, then time.Time) string {
-	return now.Sub(then).Round(time.Second).String()
 }

@@ -83,10 +83,12 @@ type failover struct {
 // failover finds the one that was back before the last, nil if none is remembered. An election with which a group began is none.
 func (h *history) failover(back int) *failover {
 	var terms []uint64
+	seen := map[uint64]bool{} // who comes later, or back, finds a leader that others have long had
 	for _, e := range h.all {
-		if e.Kind == eventElected && !slices.Contains(terms, e.Term) && h.caused(&e) {
+		if e.Kind == eventElected && !seen[e.Term] && h.caused(&e) {
 			terms = append(terms, e.Term)
 		}
+		seen[e.Term] = seen[e.Term] || e.Kind == eventElected
 	}
 	slices.Sort(terms)
 	if back >= len(terms) {

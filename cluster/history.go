@@ -65,10 +65,15 @@ func (n *Node) tell(kind, member string, took time.Duration, text string) {
 
 // tellEvents puts in what the replica has seen. Caller holds mu.
 func (n *Node) tellEvents(all []replica.Event) {
+	members, _ := n.replica.Members()
 	for _, e := range all {
-		name := n.nameOf(e.Peer)
-		if e.Peer == n.record.id {
-			name = n.cfg.Name
+		name := n.cfg.Name
+		if e.Peer != n.record.id {
+			if m := find(members, e.Peer); m != nil {
+				name = m.Name
+			} else {
+				continue // it joins, and does not know yet who is who
+			}
 		}
 		kind, text := wordsOf(&e, name)
 		n.history.add(engine.Event{At: e.At, Kind: kind, Member: name, Term: e.Term, Took: e.Took, Text: text})
@@ -101,10 +106,8 @@ func wordsOf(e *replica.Event, name string) (kind, text string) {
 // nameOf is the name of a member. Caller holds mu.
 func (n *Node) nameOf(id uint64) string {
 	members, _ := n.replica.Members()
-	for _, m := range members {
-		if m.ID == id {
-			return m.Name
-		}
+	if m := find(members, id); m != nil {
+		return m.Name
 	}
 	return fmt.Sprintf("%x", id)
 }
