@@ -1,4 +1,4 @@
-"""One client on the management host that lists all three controllers: client.py STORE KEYS, where the store is one of STORES.
+"""One client on the management host that lists all three controllers: client.py STORE KEYS SHUN, where the store is one of STORES.
 
 It writes KEYS keys, says "filled", reads and writes until it reads a line, prints what it saw, and on the next line looks which of the
 acknowledged writes are still there.
@@ -20,11 +20,12 @@ from redis.retry import Retry
 CONTROLLERS = ['controller1-vm', 'controller2-vm', 'controller3-vm']
 PAUSE = 0.005  # seconds between two requests
 LIFE = 3600  # seconds
+SHUN = int(sys.argv[3])  # seconds that a HashClient leaves a server alone that has failed
 
 
 def hash_client(port):
     """As 'holdfast config horizon --protocol memcached' prints it: pymemcache's HashClient, which knows nothing of Holdfast."""
-    return HashClient([(c, port) for c in CONTROLLERS], connect_timeout=1, timeout=3, no_delay=True, retry_attempts=0, dead_timeout=300,
+    return HashClient([(c, port) for c in CONTROLLERS], connect_timeout=1, timeout=3, no_delay=True, retry_attempts=0, dead_timeout=SHUN,
                       ignore_exc=False, default_noreply=False)
 
 

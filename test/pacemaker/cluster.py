@@ -15,6 +15,7 @@ from lab import CONTROLLERS, say, until
 
 NODES = ['controller1-vm', 'controller2-vm', 'controller3-vm']
 KEYS = 3000  # of each client
+SHUN = 300  # seconds, as 'holdfast config' prints it for pymemcache
 OFFERED = '/var/local/offered'  # apt's repository on each controller
 LOOP = 'for NODE in controller1-vm controller2-vm controller3-vm; do ssh root@$NODE "{}"; done'
 
@@ -240,11 +241,11 @@ def purge(controller):
 class Loads:
     """Clients on the management host, one process each, from when all have written their keys until end."""
 
-    def __init__(self, kinds=('holdfast by HashClient', 'holdfast by redis-py', 'memcached by HashClient')):
-        self.kinds = kinds
+    def __init__(self, kinds=('holdfast by HashClient', 'holdfast by redis-py', 'memcached by HashClient'), shun=SHUN):
+        self.kinds, self.shun = kinds, shun
 
     def __enter__(self):
-        self.clients = {k: mgmt.start('python3', '/test/client.py', k, str(KEYS)) for k in self.kinds}
+        self.clients = {k: mgmt.start('python3', '/test/client.py', k, str(KEYS), str(self.shun)) for k in self.kinds}
         for kind in self.kinds:
             self.line(kind)
         return self

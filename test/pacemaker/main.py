@@ -16,6 +16,7 @@ from cluster import NODES, Loads, alive, bury, hang, pcs, ready, until_alive
 from lab import CONTROLLERS, say, until
 
 SETTLE = 5  # seconds of load before and after what happens
+SHORT_SHUN = 8  # seconds that clients leave a failed server alone while all are restarted, one after the other
 
 
 def clones():
@@ -154,11 +155,11 @@ def upgrade():
     for way in (cluster.SYSTEMD, cluster.OCF):
         cluster.create(way)
         newer = cluster.newer_package()
-        with Loads(kinds=['holdfast by HashClient', 'holdfast by redis-py']) as loads:
+        with Loads(kinds=['holdfast by HashClient', 'holdfast by redis-py'], shun=SHORT_SHUN) as loads:
             time.sleep(SETTLE)
             for c in CONTROLLERS:
                 cluster.upgrade(c, way)
-            time.sleep(SETTLE)
+                time.sleep(SHORT_SHUN + 1)  # until all clients are with all controllers again
             found.append({'way': way.name, 'commands': way.upgrade, 'version': newer, 'versions': [cluster.version_of(c) for c in CONTROLLERS], 'clients': loads.end()})
         say(found[-1])
         cluster.delete()

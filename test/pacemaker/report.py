@@ -97,8 +97,8 @@ def restarts(rows):
 def upgrade(found):
     yield '''## A newer package, and the end
 
-The package is installed on one controller after the other, each when the one before serves again. A client whose connection was at the controller that restarts has it closed, and turns
-to the next; the table counts what failed for it too.
+The package is installed on one controller after the other, each when the one before serves again and HashClient has come back to it: here it leaves a server that failed alone for
+8 s, not 300. A client whose connection was at the controller that restarts has it closed, and turns to the next; the table counts what failed for it too.
 '''
     yield table(['clone', 'on each controller', 'client', 'lost', 'requests that failed', 'longest pause, s'],
                 *([r['way'], f'`{r["commands"]}`', name, c['lost'], f'{c["errors"]} of {c["calls"]}' + kinds(c), f'{c["pause"]:.2f}']
