@@ -43,13 +43,18 @@ func (s *State) setBit(o *op.SetBit, res *op.Result) {
 	res.Version = f.version()
 }
 
-// bitSpan turns a range of bytes or bits of a string of n bytes into one of bits, half open.
+// bitSpan turns a range of bytes or bits of a string of n bytes into one of bits, half open. As in stringSpan, an end before the first is the first.
 func bitSpan(start, end int64, inBits bool, n int) (i, j int64) {
+	scale := int64(8)
 	if inBits {
-		return span(start, end, int64(n)*8)
+		scale = 1
 	}
-	i, j = span(start, end, int64(n))
-	return min(i, int64(n)) * 8, max(j, 0) * 8
+	most := int64(n) * 8 / scale
+	if end < 0 {
+		end = max(end+most, 0)
+	}
+	i, j = span(start, end, most)
+	return min(i, most) * scale, max(j, 0) * scale
 }
 
 func (s *State) bitCount(o *op.BitCount, p int64, res *op.Result) (due bool) {
@@ -58,8 +63,7 @@ func (s *State) bitCount(o *op.BitCount, p int64, res *op.Result) (due bool) {
 	}
 	v := res.Value
 	res.Value = nil
-	// Redis looks for an empty range before it counts from the end.
-	if o.Start < 0 && o.End < 0 && o.Start > o.End {
+	if o.Start < 0 && o.Start > o.End {
 		return false
 	}
 	i, j := bitSpan(o.Start, o.End, o.Bits, len(v))

@@ -391,7 +391,7 @@ func (m *model) doBits(o op.Op, r *op.Result) {
 			start = max(start+n, 0)
 		}
 		if end < 0 {
-			end += n
+			end = max(end+n, 0)
 		}
 		end = min(end, n-1)
 		if start > end {

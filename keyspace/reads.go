@@ -206,7 +206,7 @@ func (s *State) length(r *op.Length, p int64, res *op.Result) bool {
 func (s *State) getRange(r *op.GetRange, p int64, res *op.Result) bool {
 	due := s.get(r.Key, p, res)
 	n := int64(len(res.Value))
-	if i, j := span(r.Start, r.End, n); i < j {
+	if i, j := stringSpan(r.Start, r.End, n); i < j {
 		res.Value = res.Value[i:j]
 	} else {
 		res.Value = nil
@@ -223,6 +223,17 @@ func span(start, end, n int64) (i, j int64) {
 		end += n
 	}
 	return start, min(end, n-1) + 1
+}
+
+// stringSpan is span for strings, where Redis takes an end before the first place for the first, unless both are counted from the end the wrong way round.
+func stringSpan(start, end, n int64) (i, j int64) {
+	if start < 0 && start > end {
+		return 0, 0
+	}
+	if end < 0 {
+		end = max(end+n, 0)
+	}
+	return span(start, end, n)
 }
 
 // collection finds the hash or set at k; res tells when there is none.

@@ -64,6 +64,8 @@ type Command struct {
 
 	subs []Command
 
+	numbered int // with MovingKeys, the argument that says how many keys follow it, if there is one
+
 	// What rate finds out for rights of users.
 	number     int
 	categories []string
@@ -122,9 +124,16 @@ type ops struct {
 	hashAll    op.HashAll
 	setHas     op.SetHas
 	setAll     op.SetAll
+	listPush   op.ListPush
+	listPop    op.ListPop
+	listRange  op.ListRange
+	sortedAdd  op.SortedAdd
+	sortedCut  op.SortedRange
+	combine    op.Combine
 	keys       []op.Key
 	pairs      []op.Pair
 	fields     []op.Field
+	scored     []op.Scored
 }
 
 // table has every row under its name; it is filled once and never changed.
@@ -139,6 +148,7 @@ func init() {
 		rows []Command
 	}{
 		{"string", stringCommands}, {"generic", keyCommands}, {"hash", hashCommands}, {"set", setCommands},
+		{"list", listCommands}, {"sorted-set", sortedCommands}, {"bitmap", bitCommands}, {"generic", valueCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
 		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"sentinel", sentinelCommands},
 	} {
@@ -293,6 +303,9 @@ func (c *Command) appendReply(b []byte, a answer, res *op.Result) []byte {
 		}
 		return resp.Err(b, string(errInteger))
 	case op.Overflow:
+		if c.Group == "sorted-set" {
+			return resp.Err(b, string(errScoreNaN))
+		}
 		return resp.Err(b, string(errOverflow))
 	case op.TooLarge:
 		if c.Name == "append" || c.Name == "setrange" {

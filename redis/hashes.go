@@ -1,8 +1,6 @@
 package redis
 
 import (
-	"strconv"
-
 	"holdfast/op"
 	"holdfast/resp"
 )
@@ -22,7 +20,8 @@ var hashCommands = []Command{
 	{Name: "hgetall", Arity: 2, Keys: one, Flags: ReadOnly, Needed: "tooz 9 groups, taskflow", read: parseHashAll(true, true), reply: replyPairs},
 	{Name: "hincrby", Arity: 4, Keys: one, Flags: Write | DenyOOM | Fast, Needed: "zaqar", write: parseHIncrBy, reply: replyInt},
 	{Name: "hincrbyfloat", Arity: 4, Keys: one, Flags: Write | DenyOOM | Fast, Needed: "redis-py users", compute: hIncrByFloat},
-	{Name: "hscan", Arity: -3, Keys: one, Flags: ReadOnly, Needed: "redis-py hscan_iter", compute: hscan},
+	{Name: "hscan", Arity: -3, Keys: one, Flags: ReadOnly, Needed: "redis-py hscan_iter", read: parseScanIn(op.Hash), reply: replyScanIn},
+	{Name: "hrandfield", Arity: -2, Keys: one, Flags: ReadOnly, Needed: "tools", read: parseSample(op.Hash, "withvalues"), reply: replyFields},
 }
 
 func parseHSet(command string) func(*request) (op.Write, error) {
@@ -112,56 +111,20 @@ func hIncrByFloat(w *bench, q *request, b []byte) ([]byte, error) {
 	return resp.Bulk(b, sum), err
 }
 
-// hscan gives the whole hash at once, as Redis does with a small one.
-func hscan(w *bench, q *request, b []byte) ([]byte, error) {
-	return scanValue(w, q, b, &op.HashAll{Key: q.key(1), Names: true, Values: true}, 2)
-}
-
-// scanValue answers HSCAN and SSCAN: all elements of the value, a group of n at a time, whose first one matches.
-func scanValue(w *bench, q *request, b []byte, all op.Read, n int) ([]byte, error) {
-	if _, err := strconv.ParseUint(string(q.args[2]), 10, 64); err != nil {
-		return b, failure("ERR invalid cursor")
-	}
-	res, err := w.Do(all)
-	if err != nil {
-		return b, err
-	}
-	if res.Status == op.WrongType {
-		return b, errWrongType
-	}
-	var pattern []byte
-	for i := 3; i < len(q.args); i += 2 {
-		switch count, ok := int64(0), false; {
-		case i+1 == len(q.args):
-			return b, errSyntax
-		case is(q.args[i], "match"):
-			pattern = q.args[i+1]
-		case is(q.args[i], "count"):
-			if count, ok = resp.Int(q.args[i+1]); !ok {
-				return b, errInteger
-			}
-			if count < 1 {
-				return b, errSyntax
-			}
-		default:
-			return b, errSyntax
+// replyFields writes one field or null; or all of them; with their values, if they were asked for, in RESP3 each two in an array.
+func replyFields(b []byte, a answer, res *op.Result) []byte {
+	if a.form != formScores || a.Version != resp.V3 {
+		if a.form == 0 {
+			return replyAt(b, a, res)
 		}
+		return replyList(b, a, res)
 	}
-	var hits []byte
-	found := 0
-	for i := 0; i+n <= len(res.List); i += n {
-		if pattern != nil && !op.Match(pattern, res.List[i].Value) {
-			continue
+	b = resp.Array(b, len(res.List)/2)
+	for i := range res.List {
+		if i%2 == 0 {
+			b = resp.Array(b, 2)
 		}
-		for j := range n {
-			hits = resp.Bulk(hits, res.List[i+j].Value)
-			found++
-		}
-		if found > n && w.d.tooLarge(len(hits)) {
-			return b, w.d.errReplySize()
-		}
+		b = resp.Bulk(b, res.List[i].Value)
 	}
-	b = resp.Array(b, 2)
-	b = resp.Bulk(b, "0")
-	return append(resp.Array(b, found), hits...), nil
+	return b
 }

@@ -185,9 +185,8 @@ func commandGetKeys(_ *Session, q *request, b []byte) []byte {
 
 // keysOf picks the keys out of a request whose number of arguments fits the row.
 func (c *Command) keysOf(args [][]byte) (keys [][]byte, ok bool) {
-	if c.Flags&MovingKeys != 0 { // EVAL script numkeys key...
-		keys, _, err := scriptArgs(args)
-		return keys, err == nil
+	if c.Flags&MovingKeys != 0 {
+		return c.movingKeys(args)
 	}
 	last := c.Keys.Last
 	if last < 0 {
@@ -195,6 +194,30 @@ func (c *Command) keysOf(args [][]byte) (keys [][]byte, ok bool) {
 	}
 	for i := c.Keys.First; i <= last; i += c.Keys.Step {
 		keys = append(keys, args[i])
+	}
+	return keys, true
+}
+
+// movingKeys finds the keys of a row with MovingKeys: perhaps the first argument, then "numkeys key...", or what STORE names.
+func (c *Command) movingKeys(args [][]byte) (keys [][]byte, ok bool) {
+	if c.Keys.First > 0 {
+		keys = append(keys, args[c.Keys.First])
+	}
+	if c.numbered > 0 {
+		n, ok := resp.Int(args[c.numbered])
+		if !ok || n < 0 || n > int64(len(args)-c.numbered-1) {
+			return nil, false
+		}
+		behind := args[c.numbered+1 : c.numbered+1+int(n)]
+		if keys == nil {
+			return behind, true
+		}
+		return append(keys, behind...), true
+	}
+	for i := 2; i+1 < len(args); i++ {
+		if is(args[i], "store") {
+			keys = append(keys[:1], args[i+1])
+		}
 	}
 	return keys, true
 }

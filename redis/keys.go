@@ -32,7 +32,7 @@ var keyCommands = []Command{
 	{Name: "keys", Arity: 2, Flags: ReadOnly, Needed: "django-redis keys, delete_pattern", read: parseKeys, reply: replyList},
 	{Name: "scan", Arity: -2, Flags: ReadOnly, Needed: "django-redis iter_keys, delete_pattern; exporter", read: parseScan, reply: replyScan},
 	{Name: "object", Arity: -2, Needed: "tools", subs: []Command{
-		{Name: "encoding", Arity: 3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "tests of other servers", compute: objectEncoding},
+		{Name: "encoding", Arity: 3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "tests of other servers", read: parseEncoding, reply: replyEncoding},
 		{Name: "freq", Arity: 3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "redis-cli --hotkeys", read: parseObject, reply: replyObjectFreq},
 		{Name: "idletime", Arity: 3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "tools", read: parseObject, reply: replyObject(0)},
 		{Name: "refcount", Arity: 3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "tools", read: parseObject, reply: replyObject(1)},
@@ -124,7 +124,7 @@ func parseType(q *request) (op.Read, error) {
 	return &q.ops.typeOf, nil
 }
 
-var typeNames = [...]string{op.String: "string", op.Hash: "hash", op.Members: "set"}
+var typeNames = [...]string{op.String: "string", op.Hash: "hash", op.Members: "set", op.List: "list", op.Sorted: "zset"}
 
 func replyType(b []byte, _ answer, res *op.Result) []byte {
 	if res.Status != op.OK {
@@ -287,69 +287,37 @@ func replyObjectFreq(b []byte, a answer, res *op.Result) []byte {
 
 // The sizes up to which Redis keeps a value in its compact form.
 const (
-	maxEmbedded    = 44
-	maxPackedCount = 128
-	maxPackedBytes = 64
-	maxIntSet      = 512
+	maxEmbedded     = 44
+	maxPackedFields = 512
+	maxPackedCount  = 128
+	maxPackedBytes  = 64
+	maxIntSet       = 512
 )
 
-// objectEncoding says what Redis would say of a value of that size; Holdfast has no such encodings.
-func objectEncoding(w *bench, q *request, b []byte) ([]byte, error) {
-	res, err := w.Do(&op.TypeOf{Key: q.key(2)})
-	if err != nil {
-		return b, err
-	}
+func parseEncoding(q *request) (op.Read, error) { return &op.Describe{Key: q.key(2)}, nil }
+
+// replyEncoding says what Redis would say of a value of that size; Holdfast has no such encodings.
+func replyEncoding(b []byte, a answer, res *op.Result) []byte {
 	if res.Status != op.OK {
-		return w.Null(b), nil
+		return a.Null(b)
 	}
-	switch op.Type(res.Int) {
-	case op.String:
-		if res, err = w.Do(&op.Get{Key: q.key(2)}); err != nil {
-			return b, err
-		}
-		return resp.Bulk(b, stringEncoding(res.Value)), nil
-	case op.Hash:
-		if res, err = w.Do(&op.HashAll{Key: q.key(2), Names: true, Values: true}); err != nil {
-			return b, err
-		}
-		return resp.Bulk(b, hashEncoding(res.List)), nil
+	n, longest := res.List[0].Int, res.List[1].Int
+	small := n <= maxPackedCount && longest <= maxPackedBytes
+	switch of := op.Type(res.Int); {
+	case of == op.String && res.Found:
+		return resp.Bulk(b, "int")
+	case of == op.String && n <= maxEmbedded:
+		return resp.Bulk(b, "embstr")
+	case of == op.String:
+		return resp.Bulk(b, "raw")
+	case of == op.List:
+		return resp.Bulk(b, "quicklist")
+	case of == op.Members && res.Found && n <= maxIntSet:
+		return resp.Bulk(b, "intset")
+	case of == op.Members, of == op.Hash && !(n <= maxPackedFields && longest <= maxPackedBytes):
+		return resp.Bulk(b, "hashtable")
+	case of == op.Sorted && !small:
+		return resp.Bulk(b, "skiplist")
 	}
-	if res, err = w.Do(&op.SetAll{Key: q.key(2)}); err != nil {
-		return b, err
-	}
-	return resp.Bulk(b, setEncoding(res.List)), nil
-}
-
-func stringEncoding(v []byte) string {
-	if _, ok := resp.Int(v); ok {
-		return "int"
-	}
-	if len(v) <= maxEmbedded {
-		return "embstr"
-	}
-	return "raw"
-}
-
-func hashEncoding(list []op.Result) string {
-	if len(list) > 2*maxPackedCount*4 {
-		return "hashtable"
-	}
-	for i := range list {
-		if len(list[i].Value) > maxPackedBytes {
-			return "hashtable"
-		}
-	}
-	return "listpack"
-}
-
-func setEncoding(list []op.Result) string {
-	if len(list) > maxIntSet {
-		return "hashtable"
-	}
-	for i := range list {
-		if _, ok := resp.Int(list[i].Value); !ok {
-			return "hashtable"
-		}
-	}
-	return "intset"
+	return resp.Bulk(b, "listpack")
 }

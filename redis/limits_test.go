@@ -23,7 +23,7 @@ func TestReplyLimit(t *testing.T) {
 	w.expect("sadd s "+strings.Join(adds, " "), ":500\r\n")
 	w.expect("hset wide "+strings.Join(adds, " "), ":250\r\n")
 	for _, line := range []string{
-		"mget b b b b b", "mget big b", "hmget h f g f g f", "smembers s", "hgetall wide", "sscan s 0", "hscan wide 0", "keys *",
+		"mget b b b b b", "mget big b", "hmget h f g f g f", "smembers s", "hgetall wide", "sscan s 0 count 1000", "hscan wide 0 count 1000", "keys *",
 	} {
 		fits := line == "keys *"
 		if reply := w.do(line); fits == strings.HasPrefix(reply, refusal) {

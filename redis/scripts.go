@@ -20,10 +20,10 @@ import (
 // interpreter is in the state. interp.go is the sandbox, calls.go what a script may call.
 
 var scriptCommands = []Command{
-	{Name: "eval", Arity: -3, Flags: evalFlags | Write, Needed: "django-redis incr", compute: eval(false)},
-	{Name: "evalsha", Arity: -3, Flags: evalFlags | Write, Needed: "tooz groups, redis-py locks", compute: evalSHA(false)},
-	{Name: "eval_ro", Arity: -3, Flags: evalFlags | ReadOnly, Needed: "tools", compute: eval(true)},
-	{Name: "evalsha_ro", Arity: -3, Flags: evalFlags | ReadOnly, Needed: "tools", compute: evalSHA(true)},
+	{Name: "eval", Arity: -3, Flags: evalFlags | Write, numbered: 2, Needed: "django-redis incr", compute: eval(false)},
+	{Name: "evalsha", Arity: -3, Flags: evalFlags | Write, numbered: 2, Needed: "tooz groups, redis-py locks", compute: evalSHA(false)},
+	{Name: "eval_ro", Arity: -3, Flags: evalFlags | ReadOnly, numbered: 2, Needed: "tools", compute: eval(true)},
+	{Name: "evalsha_ro", Arity: -3, Flags: evalFlags | ReadOnly, numbered: 2, Needed: "tools", compute: evalSHA(true)},
 	{Name: "script", Arity: -2, Needed: "tooz groups, redis-py locks", subs: []Command{
 		{Name: "load", Arity: 3, Flags: NoScript, Needed: "redis-py, after NOSCRIPT", conn: scriptLoad},
 		{Name: "exists", Arity: -3, Flags: NoScript, Needed: "redis-py pipelines", conn: scriptExists},
