@@ -21,8 +21,7 @@ const (
 	eventHandOver = "hand-over"
 	eventPaused   = "paused"
 	eventRefused  = "refused"
-	eventLost     = "lost"
-	eventReturned = "returned"
+	eventEnded    = "ended"
 )
 
 // event is one of a member's history.

@@ -203,8 +203,12 @@ func findMissing(o *overview, j *judgement) {
 			if j.CanLose == 0 {
 				meanwhile = "; stop no other controller until then"
 			}
+			why := m.Error
+			if o.ended(m) {
+				why = "its process ended"
+			}
 			j.problem(fmt.Sprintf("on %s, 'systemctl status holdfast' and 'journalctl -u holdfast -n 50' say why it does not answer: start it there; if the machine is gone for good, 'holdfast member replace %s NEW'%s.", m.Name, m.Name, meanwhile),
-				"%s does not answer, %s: %s.", m.Name, m.silence(o), m.Error)
+				"%s does not answer, %s: %s.", m.Name, m.silence(o), why)
 		}
 	}
 	if j.Code != statusNoQuorum || len(missing) == 0 {
@@ -219,6 +223,13 @@ func findMissing(o *overview, j *judgement) {
 	if need > 0 {
 		j.next(fmt.Sprintf("bring back %s: 'systemctl start holdfast' there; if it runs there, look at the network between the controllers (the port of peer-listen); only if they are gone for good: 'holdfast recover'.", which))
 	}
+}
+
+// ended says whether it is proved that the process of a silent member ended.
+func (o *overview) ended(m *memberPage) bool {
+	return slices.ContainsFunc(o.Events, func(e event) bool {
+		return (e.Kind == eventDied || e.Kind == eventEnded) && e.Member == m.Name && (m.Heard == nil || e.At.Sub(*m.Heard).Abs() < seenWithin)
+	})
 }
 
 // findUnready looks for members that answer and do not serve, are drained, or are far behind.

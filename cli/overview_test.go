@@ -161,6 +161,7 @@ func TestStatus(t *testing.T) {
 					happened(before(4*time.Minute), "lost", "c3", "nothing came from c3 for 812 ms: it counts as missing", object{"took_ms": 812}),
 					happened(before(4*time.Minute-time.Second), "stands", "c1", "asks for votes", nil)}}, object{"self": true}),
 					told("c2", object{"started": before(time.Hour), "events": []object{
+						happened(before(4*time.Minute), "ended", "c3", "the process of c3 ended: proved by the process that watched it", nil),
 						happened(before(4*time.Minute-10*time.Millisecond), "lost", "c3", "nothing came from c3 for 840 ms: it counts as missing", object{"took_ms": 840})}}, nil), silent("c3"))
 			}
 			code, stdout, stderr, _ := run(t, nil, "status", "--admin", address)

@@ -146,6 +146,13 @@ func (n *Node) lookWho() {
 	}
 }
 
+func plural(n uint64) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
 func roughly(ns int64) string {
 	d := time.Duration(ns)
 	switch {
@@ -192,7 +199,7 @@ func (n *Node) paused(b *batch) {
 	}
 	took := n.clock.mono() - b.since
 	n.history.more(engine.Event{At: n.wall().UnixNano(), Kind: engine.Paused, Took: took, Count: uint64(len(b.writers))}, func(e *engine.Event) string {
-		return fmt.Sprintf("%d writes acknowledged that had to wait, the longest for %d ms", e.Count, e.Took/1e6)
+		return fmt.Sprintf("acknowledged %d write%s that had to wait, the longest for %d ms", e.Count, plural(e.Count), e.Took/1e6)
 	})
 }
 
@@ -202,6 +209,6 @@ func (n *Node) refusals(count int, why error) {
 		return
 	}
 	n.history.more(engine.Event{At: n.wall().UnixNano(), Kind: engine.Refused, Count: uint64(count)}, func(e *engine.Event) string {
-		return fmt.Sprintf("%d request%s refused or of unknown outcome, since: %v", e.Count, map[bool]string{true: "", false: "s"}[e.Count == 1], why)
+		return fmt.Sprintf("%d request%s refused or of unknown outcome, since: %v", e.Count, plural(e.Count), why)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"holdfast/cluster/link"
+	"holdfast/engine"
 	"holdfast/keyspace"
 	"holdfast/replica"
 )
@@ -115,6 +116,9 @@ func (h handler) Request(from link.Identity, body []byte) ([]byte, error) {
 		defer n.unlock()
 		if n.replica != nil && !n.restoring && !n.dead {
 			n.log.Warn("the process of another controller has ended", slog.String("name", from.Name))
+			if n.replica.Leader() != from.ID { // of a leader the replica tells more
+				n.tell(engine.Ended, from.Name, 0, "the process of "+from.Name+" ended: proved by the process that watched it")
+			}
 			n.replica.Died(from.ID, from.Life, n.now())
 			n.work()
 		}

@@ -137,7 +137,7 @@ func (n *Node) noteFsync(took time.Duration) {
 	n.fsyncs[second] = max(n.fsyncs[second], int64(took))
 	if took >= slowFsync {
 		n.history.more(engine.Event{At: n.wall().UnixNano(), Kind: engine.DiskSlow, Took: int64(took), Count: 1}, func(e *engine.Event) string {
-			return fmt.Sprintf("the disk is slow: %d fsync%s of the log, the longest %d ms", e.Count, map[bool]string{true: "", false: "s"}[e.Count == 1], e.Took/1e6)
+			return fmt.Sprintf("the disk is slow: %d fsync%s of the log, the longest %d ms", e.Count, plural(e.Count), e.Took/1e6)
 		})
 	}
 }

@@ -136,6 +136,7 @@ const (
 	Started    = "started"     // this daemon serves its group; Took since its start
 	Silent     = "silent"      // nothing came from the leader for Took
 	Died       = "died"        // the leader's process ended: that is proved
+	Ended      = "ended"       // the same of a member that does not lead
 	Deposed    = "deposed"     // this controller does not lead any more
 	Stands     = "stands"      // this controller asks for votes
 	Voted      = "voted"       // this controller gave its vote to Member
