@@ -210,6 +210,9 @@ func checkDeb(t *testing.T, deb string) {
 	for _, script := range []string{"postinst", "prerm", "postrm"} {
 		run(t, "sh", "-n", filepath.Join(x, "DEBIAN", script))
 	}
+	for _, script := range []string{"pre", "post", "preun", "postun"} {
+		run(t, "sh", "-n", filepath.Join("rpm", script))
+	}
 	if got := run(t, filepath.Join(x, "usr/bin/holdfast"), "version"); got != "holdfast v1.2.0-3-gabc1234\n" {
 		t.Errorf("the program says it is %q", got)
 	}

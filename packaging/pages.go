@@ -27,8 +27,23 @@ func writePages(stage string, date time.Time) error {
 		return err
 	}
 	root := cli.Program{}.Command()
-	root.InitDefaultCompletionCmd() // has a page if it is not hidden
+	root.Long = overview(root)
 	return writeVerb(root, verbs, date)
+}
+
+// overview is the description in holdfast(1): the verbs, and the files of an installation.
+func overview(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("Holdfast keeps the shared state of an OpenStack control plane on all controllers at once, and serves it by the Redis and the memcached protocol. " +
+		"The daemon is **holdfast serve**; the other verbs ask a running one, or prepare and look after it.\n\n# VERBS\n\n")
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			fmt.Fprintf(&b, "**%s**: %s.\n\n", c.Name(), c.Short)
+		}
+	}
+	b.WriteString("# FILES\n\n**/etc/holdfast/holdfast.toml**: the settings; see **holdfast.toml(5)**.\n\n**/var/lib/holdfast**: log and snapshots.\n\n" +
+		"**/usr/share/holdfast**: alerts for Prometheus and a dashboard for Grafana.\n")
+	return b.String()
 }
 
 // writeVerb writes the page of a verb and of those below it.
