@@ -98,3 +98,13 @@ var kinds = [256]kind{
 	KindBitCount:     of[BitCount](1),
 	KindBitFind:      of[BitFind](1),
 }
+
+// Kinds returns an empty op of each kind that there is.
+func Kinds() (all []Op) {
+	for _, k := range kinds {
+		if k.make != nil {
+			all = append(all, k.make())
+		}
+	}
+	return all
+}

@@ -288,7 +288,7 @@ func TestIntrospection(t *testing.T) {
 		if row.Needed == "" || row.Name != strings.ToLower(row.Name) || row.Arity == 0 {
 			t.Errorf("%s is incomplete: %+v", row.Name, row)
 		}
-		if (row.write != nil) && row.Flags&Write == 0 || (row.read != nil) && row.Flags&ReadOnly == 0 {
+		if (row.write != nil) && row.Flags&(Write|PubSub) == 0 || (row.read != nil) && row.Flags&ReadOnly == 0 {
 			t.Errorf("%s has the wrong flags", row.Name)
 		}
 		if row.conn != nil && row.Flags&Write != 0 && row.Name != "swapdb" {

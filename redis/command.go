@@ -21,7 +21,7 @@ import (
 )
 
 // Flag says what kind of command a row is, in Redis's own words.
-type Flag uint16
+type Flag uint32
 
 const (
 	Write      Flag = 1 << iota // may change a key
@@ -36,10 +36,13 @@ const (
 	MovingKeys                  // which arguments are keys depends on the arguments
 	Immediate                   // carried out, not queued, inside MULTI
 	Scripted                    // runs an interpreter, on a goroutine of its own
+	PubSub                      // concerns channels
+	Blocking                    // may wait for a key
+	Listening                   // also while a client of the older protocol listens
 	Hostile                     // no client of ours sends it: close without an answer, as Redis does
 )
 
-var flagNames = [...]string{"write", "readonly", "denyoom", "admin", "noscript", "no_auth", "fast", "no_multi", "loading", "movablekeys", "", "", ""}
+var flagNames = [...]string{"write", "readonly", "denyoom", "admin", "noscript", "no_auth", "fast", "no_multi", "loading", "movablekeys", "", "", "pubsub", "blocking", "", ""}
 
 // Keys tells which arguments are keys: First to Last (negative from the end) in steps of Step; 0 for none.
 type Keys struct{ First, Last, Step int }
@@ -99,6 +102,7 @@ func (q *request) keys(i, step int) []op.Key {
 type answer struct {
 	resp.Version
 	form uint8
+	hub  *hub
 }
 
 // ops has room for one op of each frequent kind, so that a request needs no memory of its own. An op put here is good until the next request.
@@ -151,6 +155,7 @@ func init() {
 		{"list", listCommands}, {"sorted-set", sortedCommands}, {"bitmap", bitCommands}, {"generic", valueCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
 		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"sentinel", sentinelCommands},
+		{"pubsub", pubsubCommands},
 	} {
 		for i := range g.rows {
 			row := &g.rows[i]

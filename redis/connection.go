@@ -6,19 +6,22 @@ import (
 )
 
 var connectionCommands = []Command{
-	{Name: "ping", Arity: -1, Flags: Fast | Loading, Needed: "health checks of redis-py, HAProxy, redis-cli", conn: ping},
+	{Name: "ping", Arity: -1, Flags: Fast | Loading | Listening, Needed: "health checks of redis-py, HAProxy, redis-cli", conn: ping},
 	{Name: "echo", Arity: 2, Flags: Fast | Loading, Needed: "tools", conn: echo},
-	{Name: "quit", Arity: -1, Flags: Fast | NoAuth | NoScript | Loading | Immediate, Needed: "HAProxy check", conn: quit},
+	{Name: "quit", Arity: -1, Flags: Listening | Fast | NoAuth | NoScript | Loading | Immediate, Needed: "HAProxy check", conn: quit},
 	{Name: "select", Arity: 2, Flags: Fast | Loading, Needed: "django-redis /1, oslo.cache redis_db", conn: selectDB},
 	{Name: "auth", Arity: -2, Flags: Fast | NoAuth | NoScript | Loading, Needed: "every client with a password", conn: auth},
 	{Name: "hello", Arity: -1, Flags: Fast | NoAuth | NoScript | Loading, Needed: "redis-py 8, go-redis, rueidis, redis-cli -3", conn: hello},
-	{Name: "reset", Arity: 1, Flags: Fast | NoAuth | NoScript | Loading | Immediate, Needed: "tools", conn: resetConn},
+	{Name: "reset", Arity: 1, Flags: Listening | Fast | NoAuth | NoScript | Loading | Immediate, Needed: "tools", conn: resetConn},
 	{Name: "client", Arity: -2, Needed: "newer clients at connect", subs: clientCommands},
 	{Name: "post", Arity: -1, Flags: Hostile | NoAuth | NoScript | Immediate, Needed: "nobody: a browser led astray", conn: hostile},
 	{Name: "host:", Arity: -1, Flags: Hostile | NoAuth | NoScript | Immediate, Needed: "nobody: a browser led astray", conn: hostile},
 }
 
-func ping(_ *Session, q *request, b []byte) []byte {
+func ping(s *Session, q *request, b []byte) []byte {
+	if len(q.args) < 3 && s.listening() {
+		return s.pong(q, b)
+	}
 	switch len(q.args) {
 	case 1:
 		return append(b, "+PONG\r\n"...)

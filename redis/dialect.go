@@ -64,6 +64,7 @@ type Conn interface {
 type Dialect struct {
 	conf     Config
 	scripts  *scripts
+	hub      hub
 	users    atomic.Pointer[users.Set]
 	stranger *users.User // who asks a Sentinel
 	refusals refusalLog

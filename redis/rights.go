@@ -25,7 +25,7 @@ var special = map[string]string{
 	"restore": "keyspace dangerous", "migrate": "keyspace dangerous", "dbsize": "keyspace", "info": "dangerous", "role": "admin dangerous", "lastsave": "admin dangerous",
 	"sort": "set sortedset list dangerous", "sort_ro": "set sortedset list dangerous",
 	"command": "connection", "readonly": "connection", "readwrite": "connection", "asking": "connection", "wait": "connection",
-	"client": "", "object": "", "script": "", "function": "", "pubsub": "",
+	"client": "", "object": "", "script": "", "function": "", "pubsub": "", "pubsub|help": "",
 	"function|flush": "scripting write",
 }
 
@@ -97,6 +97,9 @@ func (c *Command) findCategories() []string {
 	}
 	if c.Flags&Admin != 0 {
 		add("admin", "dangerous")
+	}
+	if c.Flags&Blocking != 0 {
+		add("blocking")
 	}
 	if c.Flags&Fast != 0 {
 		add("fast")

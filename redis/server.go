@@ -171,7 +171,7 @@ func (s *Session) settings() [][2]string {
 		{"appendfsync", fsync}, {"appendonly", appendonly}, {"bind", ""}, {"cluster-enabled", "no"}, {"databases", strconv.Itoa(int(op.Memcache))},
 		{"dbfilename", ""}, {"dir", status.Data}, {"hz", "10"}, {"io-threads", "1"}, {"lua-time-limit", strconv.Itoa(int(scriptTime.Milliseconds()))},
 		{"maxclients", strconv.Itoa(f.MaxClients)}, {"maxmemory", strconv.FormatUint(status.Memory.Budget, 10)}, {"maxmemory-policy", "allkeys-lru"},
-		{"notify-keyspace-events", ""}, {"port", strconv.Itoa(f.Port)}, {"proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)}, {"save", ""},
+		{"notify-keyspace-events", formatEvents(status.Notify)}, {"port", strconv.Itoa(f.Port)}, {"proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)}, {"save", ""},
 		{"slowlog-log-slower-than", "-1"}, {"slowlog-max-len", "0"}, {"tcp-keepalive", "300"}, {"timeout", "0"},
 	}
 }
@@ -199,7 +199,12 @@ func configSet(s *Session, q *request, b []byte) []byte {
 		return resp.Err(b, "ERR wrong number of arguments for 'config|set' command")
 	}
 	known := s.settings()
+	var events []byte
 	for i := 2; i < len(q.args); i += 2 {
+		if is(q.args[i], "notify-keyspace-events") {
+			events = q.args[i+1]
+			continue
+		}
 		found, same := false, false
 		for _, k := range known {
 			if is(q.args[i], k[0]) {
@@ -212,6 +217,9 @@ func configSet(s *Session, q *request, b []byte) []byte {
 		if !same {
 			return resp.Err(b, "ERR CONFIG SET failed (possibly related to argument '"+string(q.args[i])+"') - can't set immutable config")
 		}
+	}
+	if events != nil {
+		return s.setEvents(events, b)
 	}
 	return append(b, "+OK\r\n"...)
 }

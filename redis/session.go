@@ -45,6 +45,8 @@ type Session struct {
 	done     []byte                  // replies of writes that were done meanwhile
 	pending  queue                   // writes handed to the engine, in order
 	shown    showing
+	inbox    inbox // what is to be said unasked
+	ears     ears
 
 	watched []op.Guard // WATCH
 	multi   *multi     // the queue between MULTI and EXEC
@@ -55,7 +57,8 @@ type Session struct {
 	because    atomic.Pointer[error] // why it was refused
 	turnedAway error                 // why the read at the front of the input, which waited, was refused; nil if it was not
 	hush       bool                  // the present command is not to be answered
-	kill       atomic.Bool           // CLIENT KILL
+	executing  bool                  // the present command is one of an EXEC
+	kill       atomic.Bool           // CLIENT KILL, or too much waits for it to be taken
 	closing    bool                  // write out, then close
 	closed     atomic.Bool
 }
@@ -154,6 +157,7 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	start := len(out)
 	s.out = append(out, s.done...)
 	s.done = s.done[:0]
+	s.out = s.unload(s.out)
 	if set := s.d.users.Load(); set != s.users {
 		s.renew(set)
 	}
@@ -257,6 +261,9 @@ func (s *Session) request() verdict {
 		}
 	case !s.user.All():
 		err = s.permit(row, q.args)
+	}
+	if err == nil && row.Flags&Listening == 0 && s.listening() {
+		err = failf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", row.Name)
 	}
 	if s.multi != nil && (err != nil || row.Flags&Immediate == 0) {
 		return s.enqueue(row, err)
@@ -397,7 +404,7 @@ func (s *Session) Show(res *op.Result) {
 		if size > highWater {
 			s.out = slices.Grow(s.out, size)
 		}
-		s.out = w.row.appendReply(s.out, answer{s.v, w.form}, res)
+		s.out = w.row.appendReply(s.out, answer{s.v, w.form, &s.d.hub}, res)
 		return
 	}
 	w.versions = w.versions[:0]
@@ -478,7 +485,7 @@ func (s *Session) Done(res *op.Result, err error) {
 	case err != nil:
 		s.done = resp.Err(s.done, unavailable(err))
 	default:
-		s.done = p.row.appendReply(s.done, answer{p.v, p.form}, res)
+		s.done = p.row.appendReply(s.done, answer{p.v, p.form, &s.d.hub}, res)
 	}
 	s.written(p.row, p.since, err != nil || s.isError(s.done[mark:]))
 }
@@ -491,9 +498,14 @@ func unavailable(err error) string {
 	return "LOADING " + err.Error()
 }
 
+// Patient implements the server's Patient: who listens waits for us.
+func (s *Session) Patient() bool { return s.ears.count.Load() > 0 }
+
 // Close implements the server's Session.
 func (s *Session) Close() {
 	s.closed.Store(true)
+	s.deafenAll()
+	s.inbox.discard(&s.d.hub.queued)
 	s.d.forget(s)
 }
 
@@ -505,6 +517,7 @@ func (s *Session) reset() {
 		s.user = s.d.stranger
 	}
 	s.multi, s.watched = nil, nil
+	s.deafenAll()
 	s.showFace()
 }
 

@@ -24,6 +24,7 @@ type server struct {
 
 func newServer(t testing.TB, c Config) *server {
 	sv := &server{t: t, engine: enginetest.New(), d: New(c)}
+	sv.engine.Watch(sv.d.Watcher())
 	t.Cleanup(sv.d.Close)
 	return sv
 }
@@ -96,9 +97,7 @@ func (w *wire) pass() {
 		w.engine.Flush()
 		select {
 		case <-w.woken:
-			if w.need == 0 { // only what is parked is woken
-				w.process()
-			}
+			w.process()
 		default:
 			return
 		}

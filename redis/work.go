@@ -24,6 +24,7 @@ type work struct {
 	guard []op.Guard // EXEC: what WATCH demands
 	space op.Space   // where the calls begin
 	v     resp.Version
+	hub   *hub
 	hush  bool
 
 	stage   stage
@@ -79,7 +80,7 @@ func copyCall(row *Command, args [][]byte) call {
 
 // begin makes the session busy with w; Process goes on with it.
 func (s *Session) begin(w *work) {
-	w.space, w.v, w.hush = s.space, s.v, s.hush
+	w.space, w.v, w.hub, w.hush = s.space, s.v, &s.d.hub, s.hush
 	s.work = w
 }
 
@@ -263,7 +264,7 @@ func (w *work) render(res *op.Result) {
 		case c.err != nil:
 			w.out = resp.Err(w.out, c.err.Error())
 		default:
-			w.out = c.row.appendReply(w.out, answer{w.v, c.form}, &res.List[n])
+			w.out = c.row.appendReply(w.out, answer{w.v, c.form, w.hub}, &res.List[n])
 			n++
 		}
 		w.ends = append(w.ends, len(w.out))
@@ -328,7 +329,9 @@ func (w *work) finishExec(s *Session) {
 		if c.row.conn != nil {
 			s.req = request{args: c.args, space: s.space, ops: &s.desk.ops}
 			s.desk.tallies[c.row.number].calls.Add(1)
+			s.executing = true
 			s.out = c.row.conn(s, &s.req, s.out)
+			s.executing = false
 			continue
 		}
 		s.answered(c.row, moment{}, nil, s.isError(w.out[at:w.ends[i]]))
@@ -400,7 +403,7 @@ func (b *bench) perform(row *Command, q *request, out []byte, v resp.Version) ([
 			if size := replySize(res); b.d.tooLarge(size) || len(out) > 0 && b.d.tooLarge(len(out)+max(size, len(res.Value))) {
 				return resp.Err(out, b.d.errReplySize().Error()), nil
 			}
-			return row.appendReply(out, answer{v, q.form}, res), nil
+			return row.appendReply(out, answer{v, q.form, &b.d.hub}, res), nil
 		}
 	}
 	if err == engine.ErrTooLarge {

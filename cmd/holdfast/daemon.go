@@ -178,7 +178,7 @@ func (d *process) load() error {
 	c := d.config
 	cfg := cluster.Config{
 		Name: d.name, Dir: c.Data, Durability: durability(c.Durability), Limit: uint64(c.MemoryLimit), ReplyLimit: replyLimit(c),
-		SnapshotAfter: int64(c.SnapshotLog), Logger: d.log, Stopping: d.stop, Answer: d.admin.Answer,
+		SnapshotAfter: int64(c.SnapshotLog), Logger: d.log, Stopping: d.stop, Watcher: d.dialects.redis.Watcher(), Answer: d.admin.Answer,
 		ReadIndex: c.Reads == "readindex", Promise: c.Promise, Lease: c.Lease, Heartbeat: c.Heartbeat, ClockBound: c.ClockBound, Drift: c.Drift,
 	}
 	for _, o := range only(d.listeners, peerPort) {

@@ -1,0 +1,146 @@
+package redis
+
+import (
+	"sync/atomic"
+
+	"holdfast/engine"
+	"holdfast/op"
+)
+
+// hub is the engine.Watcher of a dialect: what is applied comes here, whoever wrote it and wherever, and goes on to the sessions that want to know: as messages
+// (pubsub.go), as events of keys (notify.go), as invalidations (tracking.go), and to those that wait for a key (blocking.go).
+type hub struct {
+	wants  atomic.Uint32 // what is to be noted
+	queued atomic.Int64  // bytes in all inboxes
+	board  board
+}
+
+// What is to be noted.
+const (
+	wantMessages uint32 = 1 << iota
+	wantEvents          // of keys
+	wantKeys            // that change
+)
+
+// Kinds of notes.
+const (
+	noteMessage byte = iota // channel, message
+	noteShard               // likewise
+	noteKey                 // how, space, channels to tell, events behind their number; name
+	noteFlush               // space
+)
+
+// Watcher is to be told what is applied at this controller.
+func (d *Dialect) Watcher() engine.Watcher { return &d.hub }
+
+// look finds out what is to be noted. Caller holds board.mu.
+func (h *hub) look() {
+	wants := uint32(0)
+	if b := &h.board; len(b.lists[toChannels])+len(b.lists[toPatterns])+len(b.lists[toShards]) > 0 {
+		wants |= wantMessages
+		if b.keys > 0 {
+			wants |= wantEvents
+		}
+	}
+	h.wants.Store(wants)
+}
+
+// Note implements engine.Watcher.
+func (h *hub) Note(b []byte, c *op.Change) []byte {
+	wants := h.wants.Load()
+	switch {
+	case wants == 0:
+	case c.How == op.Published:
+		if wants&wantMessages != 0 {
+			b = noteOfMessage(b, c.Op.(*op.Publish))
+		}
+	case c.Key.Space == op.Memcache:
+	case c.How == op.Flushed:
+		if wants&wantKeys != 0 {
+			b = append(b, noteFlush, byte(c.Key.Space))
+		}
+	default:
+		b = noteOfChange(b, wants, c)
+	}
+	return b
+}
+
+func noteOfMessage(b []byte, o *op.Publish) []byte {
+	kind := noteMessage
+	if o.Shard {
+		kind = noteShard
+	}
+	return appendText(appendText(append(b, kind), o.Channel), o.Message)
+}
+
+// noteOfChange notes a change of a key. A key that is moved goes before it comes, though it is the other way round in the state.
+func noteOfChange(b []byte, wants uint32, c *op.Change) []byte {
+	if o, ok := c.Op.(*op.Rename); ok && !o.Copy {
+		if c.How == op.Removed {
+			return b
+		}
+		b = noteOfKey(b, wants, &op.Change{How: op.Removed, Key: o.From, Op: o, Events: c.Events})
+	}
+	return noteOfKey(b, wants, c)
+}
+
+func noteOfKey(b []byte, wants uint32, c *op.Change) []byte {
+	mark := len(b)
+	which := c.Events & (eventsByKey | eventsByName)
+	b = append(b, noteKey, byte(c.How), byte(c.Key.Space), byte(which), 0)
+	if wants&wantEvents != 0 && which != 0 {
+		b = noteEvents(b, c)
+		b[mark+4] = byte(len(b) - mark - 5)
+	}
+	if b[mark+4] == 0 && wants&wantKeys == 0 {
+		return b[:mark]
+	}
+	return appendText(b, c.Key.Name)
+}
+
+// Tell implements engine.Watcher.
+func (h *hub) Tell(b []byte, by engine.Writer) {
+	h.board.mu.Lock()
+	defer h.board.mu.Unlock()
+	for len(b) > 0 {
+		kind := b[0]
+		b = b[1:]
+		switch kind {
+		case noteMessage, noteShard:
+			var channel, message []byte
+			channel, b = cutText(b)
+			message, b = cutText(b)
+			if kind == noteShard {
+				h.bring(toShards, channel, message)
+			} else {
+				h.bring(toChannels, channel, message)
+			}
+		case noteFlush:
+			b = b[1:]
+		case noteKey:
+			how, space, which, n := op.How(b[0]), op.Space(b[1]), uint32(b[2]), int(b[3])
+			events := b[4 : 4+n]
+			var name []byte
+			name, b = cutText(b[4+n:])
+			h.announce(which, events, space, name)
+			_ = how
+		}
+	}
+}
+
+// Missed implements engine.Watcher. Who listens is told in the one way that every client understands: a connection that stands has had every message.
+func (h *hub) Missed() {
+	h.board.mu.Lock()
+	defer h.board.mu.Unlock()
+	for t := range h.board.lists {
+		for _, who := range h.board.lists[t] {
+			for s := range who {
+				s.kill.Store(true)
+				s.conn.Wake()
+			}
+		}
+	}
+}
+
+// Stale implements engine.Watcher.
+func (h *hub) Stale() {}
