@@ -2,7 +2,11 @@ package cli_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"io"
+	"log"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -31,6 +35,17 @@ func answers(t *testing.T, answer string) string {
 	return l.Addr().String()
 }
 
+// answersTLS is a port inside TLS, which may want a certificate first.
+func answersTLS(t *testing.T, auth tls.ClientAuthType) string {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{ClientAuth: auth}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
 func TestPing(t *testing.T) {
 	gone := answers(t, "")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,6 +66,8 @@ func TestPing(t *testing.T) {
 		{"one is silent", pong, "", gone, notReady, "memcached-listen: no answer at " + gone},
 		{"the admin port is silent", pong, "", version, gone, "admin-listen: no answer at " + gone},
 		{"nobody listens", closed, "", version, notReady, "redis-listen: nobody listens at " + closed},
+		{"inside TLS", pong, answersTLS(t, tls.NoClientCert), "", "", ""},
+		{"a certificate is wanted", pong, answersTLS(t, tls.RequireAnyClientCert), "", "", ""},
 		{"what answers is no TLS", pong, plain, version, notReady, "redis-tls-listen: no answer"},
 	} {
 		environ := []string{"HOLDFAST_REDIS_LISTEN=" + c.redis, "HOLDFAST_MEMCACHED_LISTEN=" + c.memcached, "HOLDFAST_ADMIN_LISTEN=" + c.admin}
