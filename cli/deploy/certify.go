@@ -18,7 +18,7 @@ func (d *deployment) planCertificates(h *host) error {
 	if err != nil {
 		return err
 	}
-	there := h.facts.files[configDir+Authority+".pem"]
+	there := h.facts.files[configDir+Authority+".pem"].sha256
 	if there != "" && there != sum(authority.Cert) {
 		return fmt.Errorf("the authority in %s there is not the one in %s: name the directory of the one that made it with --dir; to give up that group, remove %s",
 			configDir+Authority+".pem", d.Keeper.Where(), configDir+"*.pem")
@@ -44,14 +44,14 @@ func (d *deployment) fresh(p cert.Pair) (bool, error) {
 	return time.Until(ends) > renewBefore, nil
 }
 
-// missing are the files that the host does not have, or has otherwise.
+// missing are the files that the host does not have, or has otherwise: a key that the daemon cannot read is as good as none.
 func (h *host) missing(authority, own cert.Pair) (all []file) {
 	for _, f := range []file{
-		{configDir + Authority + ".pem", "0644", authority.Cert},
-		{configDir + h.Name + ".pem", "0644", own.Cert},
-		{configDir + h.Name + "-key.pem", "0640", own.Key}, // the daemon's group reads it
+		{configDir + Authority + ".pem", "644", authority.Cert},
+		{configDir + h.Name + ".pem", "644", own.Cert},
+		{configDir + h.Name + "-key.pem", "640", own.Key}, // the daemon's group reads it
 	} {
-		if h.facts.files[f.path] != sum(f.text) {
+		if h.facts.files[f.path] != (onHost{sum(f.text), f.mode + ":holdfast"}) {
 			all = append(all, f)
 		}
 	}

@@ -30,7 +30,7 @@ type world struct {
 type machine struct {
 	w                        *world
 	name, address            string
-	files                    map[string]string
+	files, modes             map[string]string
 	installed, by            string
 	running, enabled, served bool
 	draining                 bool
@@ -44,18 +44,18 @@ type machine struct {
 
 // known are the scripts by name.
 var known = map[string]script{
-	"look": lookScript, "clock": clockScript, "config": readConfig, "status": askStatus, "show": showStatus,
+	"look": lookScript, "clock": clockScript, "config": readConfig, "status": askStatus, "show": showStatus, "words": lastWordsScript,
 	"upload": uploadScript, "install": installScript, "write": writeScript, "restore": restoreScript, "keep": keepScript, "check": checkScript,
 	"start": startScript, "stop": stopScript, "drain": drainScript, "restart": restartScript, "clone": cloneScript, "unclone": uncloneScript,
 	"allow": allowScript, "cleanup": cleanupScript, "leave": leaveScript,
 }
 
-var looking = []string{"look", "clock", "config", "status", "show", "check"}
+var looking = []string{"look", "words", "clock", "config", "status", "show", "check"}
 
 func newWorld(names ...string) *world {
 	w := &world{hosts: map[string]*machine{}, names: names, fails: map[string]string{}}
 	for i, name := range names {
-		w.hosts[name] = &machine{w: w, name: name, address: fmt.Sprint("10.0.0.", i+1), files: map[string]string{}, banned: map[string]bool{}}
+		w.hosts[name] = &machine{w: w, name: name, address: fmt.Sprint("10.0.0.", i+1), files: map[string]string{}, modes: map[string]string{}, banned: map[string]bool{}}
 	}
 	return w
 }
@@ -122,6 +122,8 @@ func (m *machine) carryOut(name string, args []string, in string) (string, error
 		return m.status(), nil
 	case "show":
 		return "HEALTHY\n", nil
+	case "words":
+		return "holdfast: no such luck\n", nil
 	case "upload":
 		m.files[args[0]] = in
 	case "install":
@@ -133,6 +135,7 @@ func (m *machine) carryOut(name string, args []string, in string) (string, error
 	case "write":
 		delete(m.files, args[0]+".before-deploy")
 		m.put(args[0], strings.NewReader(in))
+		m.modes[args[0]] = args[1]
 	case "restore":
 		if old, ok := m.files[args[0]+".before-deploy"]; ok {
 			m.files[args[0]] = old
@@ -195,7 +198,7 @@ func (m *machine) describe() string {
 	say(m.pacemaker, "pacemaker %s\npcs", m.name)
 	say(m.clone, "clone %s", cloneName)
 	for path, text := range m.files {
-		say(strings.HasSuffix(path, ".pem"), "file %s %s", sum([]byte(text)), path)
+		say(strings.HasSuffix(path, ".pem"), "file %s %s:holdfast %s", sum([]byte(text)), m.modes[path], path)
 	}
 	for name, o := range m.w.hosts {
 		say(o != m, "name %s %s", name, o.address)
@@ -279,6 +282,19 @@ func TestFoundsAndChangesNothingAgain(t *testing.T) {
 	}
 }
 
+// A key that the daemon cannot read is written again, and no daemon is restarted for it.
+func TestCertificatesAreMended(t *testing.T) {
+	w, kept := three(), drawer{}
+	mustRun(t, options(t, w, kept, "one"))
+	w.did = nil
+	w.hosts["ctl2"].modes[configDir+"ctl2-key.pem"] = "600"
+	delete(w.hosts["ctl3"].files, configDir+"ca.pem")
+	mustRun(t, options(t, w, kept, "one"))
+	if slices.Sort(w.did); fmt.Sprint(w.did) != "[ctl2 keep ctl2 write ctl3 keep ctl3 write]" {
+		t.Errorf("it did %q", w.did)
+	}
+}
+
 func TestDryRunChangesNothing(t *testing.T) {
 	w, kept := three(), drawer{}
 	o := options(t, w, kept, "one")
@@ -340,7 +356,7 @@ func TestDeafControllerIsTakenBack(t *testing.T) {
 	w := three()
 	w.hosts["ctl2"].deaf = true
 	_, err := Run(context.Background(), options(t, w, drawer{}, "one"))
-	if err == nil || !strings.Contains(err.Error(), "ctl2, join") {
+	if err == nil || !strings.Contains(err.Error(), "ctl2, join: after 1ms the daemon does not answer, and said \"holdfast: no such luck\"") {
 		t.Errorf("%v", err)
 	}
 	for _, m := range w.hosts {

@@ -24,7 +24,7 @@ type facts struct {
 	stale              bool // what runs is not what is installed
 	served             bool // the data directory is of a member that has served
 	memory, free, disk uint64
-	files              map[string]string // SHA-256 of each certificate or key
+	files              map[string]onHost // certificates and keys
 	addresses          []netip.Addr
 	names              map[string]netip.Addr // what it takes the names of the hosts for
 	listeners          []listener
@@ -32,6 +32,12 @@ type facts struct {
 	config             []byte
 	status             *status
 	ahead, aheadMostly time.Duration // its clock ahead of this machine's, and how far that may be wrong
+}
+
+// onHost is a file that is there.
+type onHost struct {
+	sha256     string
+	attributes string // mode and group: 644:holdfast
 }
 
 // listener is a port that somebody serves.
@@ -145,7 +151,7 @@ func (f *facts) summary() string {
 
 // parseFacts reads what lookScript prints. What it does not know it passes over: a host may say more than was asked.
 func parseFacts(text string) (facts, error) {
-	f := facts{files: map[string]string{}, names: map[string]netip.Addr{}, units: map[string]unit{}}
+	f := facts{files: map[string]onHost{}, names: map[string]netip.Addr{}, units: map[string]unit{}}
 	for line := range strings.Lines(text) {
 		word, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), " ")
 		rest = strings.TrimSpace(rest)
@@ -183,7 +189,8 @@ func parseFacts(text string) (facts, error) {
 		case "clone":
 			f.clone = rest
 		case "file":
-			f.files[second] = first
+			attributes, path, _ := strings.Cut(second, " ")
+			f.files[path] = onHost{first, attributes}
 		case "MemTotal:":
 			f.memory, err = kib(rest)
 		case "MemAvailable:":

@@ -232,7 +232,7 @@ func (d *deployment) mayTake(h *host) error {
 			return errors.New("it has no pcs: install it, or leave out --pacemaker")
 		}
 	}
-	if f.served && f.files[configDir+Authority+".pem"] == "" && len(d.hosts) > 1 {
+	if alone := f.status == nil || len(f.status.Peers) == 0; alone && f.served && f.files[configDir+Authority+".pem"].sha256 == "" && len(d.hosts) > 1 {
 		return errors.New("/var/lib/holdfast there has the state of another group, perhaps of that controller alone: stop holdfast and move the directory away")
 	}
 	if f.status == nil {

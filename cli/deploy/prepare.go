@@ -62,7 +62,7 @@ func (d *deployment) configure(ctx context.Context, h *host) error {
 		return nil
 	}
 	return d.step(h, "settings", "see that the package is of the same version as this program, and run this again", func() (string, error) {
-		if err := d.write(ctx, h, file{configFile, "0640", h.plan.text}); err != nil {
+		if err := d.write(ctx, h, file{configFile, "640", h.plan.text}); err != nil {
 			return "", fmt.Errorf("%s: %w", configFile, err)
 		}
 		_, err := d.run(ctx, h, checkScript, configFile)

@@ -37,7 +37,7 @@ fi
 systemctl -q is-active holdfast && say active
 systemctl -q is-enabled holdfast 2>/dev/null && say enabled
 for f in /etc/holdfast/*.pem; do
-	[ -f "$f" ] && say file "$(sha256sum <"$f" | cut -d' ' -f1)" "$f"
+	[ -f "$f" ] && say file "$(sha256sum <"$f" | cut -d' ' -f1)" "$(stat -c %a:%G "$f") $f"
 done
 grep -qsE '^served$|format 1,' /var/lib/holdfast/member && say served
 while read -r key value _; do
@@ -134,12 +134,10 @@ var keepScript = script{time.Minute, `for f; do rm -f "$f.before-deploy"; done`}
 // checkScript has the installed version say what is wrong with a configuration file. Argument: file.
 var checkScript = script{20 * time.Second, `holdfast config check "$1"`}
 
-// lastWords complains with what the daemon complained of, or else with what became of it, and ends a script.
-const lastWords = `
-	log=$(journalctl -u holdfast -n 20 -o cat --no-pager 2>/dev/null | grep '^holdfast: \|level=ERROR' | tail -n 1)
-	printf '%s\n' "${log:-the unit is $(systemctl show -p Result --value holdfast)}" >&2
-	exit 1
-`
+// lastWordsScript prints the last thing that the daemon complained of in the last minutes, whoever started it.
+var lastWordsScript = script{20 * time.Second, lastWords}
+
+const lastWords = `journalctl -t holdfast --since -5min -o cat --no-pager 2>/dev/null | grep '^holdfast: \|level=ERROR' | tail -n 1`
 
 // startScript starts the unit, now and at every boot. The last line of a failure is the daemon's own.
 var startScript = script{90 * time.Second, `

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -105,13 +106,25 @@ func (d *deployment) await(ctx context.Context, h *host, good func(*status) erro
 			return ctx.Err()
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("after %s %w", d.Wait, err)
+			return fmt.Errorf("after %s %w%s", d.Wait, err, d.lastWords(ctx, h, s))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(pollEvery, d.Wait)):
 		}
 	}
+}
+
+// lastWords is what a daemon complained of that does not answer.
+func (d *deployment) lastWords(ctx context.Context, h *host, s *status) string {
+	if s != nil {
+		return ""
+	}
+	out, err := d.run(ctx, h, lastWordsScript)
+	if line := strings.TrimSpace(string(out)); err == nil && line != "" {
+		return fmt.Sprintf(", and said %.300q", line)
+	}
+	return ""
 }
 
 // isMember says what is missing until a daemon serves, as a member with a vote.
