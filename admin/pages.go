@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// askTime bounds how long the other members are waited for.
-const askTime = 2 * time.Second
+// askTime bounds how long the other members are waited for. They answer within milliseconds, and somebody waits for what can be said without one.
+const askTime = time.Second
 
 // A page is what one member says of itself. Each can be had of this member, by its name, and of all members at once, below /group/: these ask each
 // other over the connections between members, so that an admin port need be open to nobody but its own machine.

@@ -36,7 +36,8 @@ type event struct {
 	Text   string    `json:"text"`
 }
 
-func (e *event) took() time.Duration { return time.Duration(e.TookMs * 1e6) }
+// took is never negative, nor more than some days, whatever a member said.
+func (e *event) took() time.Duration { return time.Duration(min(max(e.TookMs, 0), mostTookMs) * 1e6) }
 
 // history is what all members remember.
 type history struct {
@@ -55,6 +56,11 @@ func (d *daemon) history() (*history, error) {
 	if err != nil {
 		return nil, err
 	}
+	return o.history(), nil
+}
+
+// history reads the pages of events.
+func (o *overview) history() *history {
 	h := &history{asked: o.Asked, now: o.Now, silent: map[string]string{}, since: map[string]time.Time{}, ahead: map[string]time.Duration{}, unsure: map[string]time.Duration{}}
 	for i := range o.Members {
 		m := &o.Members[i]
@@ -80,13 +86,14 @@ func (d *daemon) history() (*history, error) {
 		}
 	}
 	slices.SortStableFunc(h.all, func(a, b event) int { return a.At.Compare(b.At) })
-	return h, nil
+	return h
 }
 
 // minor are steps on the way to what is worth to be told in a line of its own.
 var minor = []string{eventSilent, eventDeposed, eventStands, eventVoted, eventHandOver}
 
 const (
+	mostTookMs = 1e9
 	lastEvents = 8               // that status shows
 	seenWithin = 2 * time.Second // several members that see the same within this are told as one
 )

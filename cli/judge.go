@@ -269,7 +269,7 @@ func findUnready(o *overview, j *judgement) {
 	if j.Code == statusNoQuorum {
 		j.next("all members that answer are looking for a leader: ask again in 5 s; if it stays so, take 'holdfast support-bundle'.")
 	} else if j.Code == statusDegraded && len(j.Problems) == 0 {
-		j.problem("ask again in 2 s.", "%s.", or(o.best().Why, "no controller may be lost"))
+		j.problem("ask again in 5 s; if it stays so, the group is too small: 'holdfast member add NAME' says how a controller is added.", "No controller may be lost: %s.", or(o.best().Why, "nobody says why"))
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -33,15 +34,23 @@ type memberPage struct {
 
 // ahead is how far its clock is before that of who was asked, give or take unsure.
 func (m *memberPage) ahead() (by, unsure time.Duration) {
-	return time.Duration(m.AheadMs * 1e6), time.Duration(m.TookMs*1e6) / 2
+	within := func(ms float64) time.Duration { return time.Duration(min(max(ms, -mostClockMs), mostClockMs) * 1e6) }
+	return within(m.AheadMs), within(m.TookMs) / 2
 }
 
-// group returns a page of every member, those that answered first by name.
+// mostClockMs bounds what is believed of a clock: a hundred years.
+const mostClockMs = 3.2e12
+
+// group returns a page of every member, by name.
 func (d *daemon) group(page string) (*overview, error) {
 	body, err := d.get("/group/" + page)
 	if err != nil {
 		return nil, err
 	}
+	return readGroup(body, page)
+}
+
+func readGroup(body []byte, page string) (*overview, error) {
 	o := new(overview)
 	if err := json.Unmarshal(body, o); err != nil || len(o.Members) == 0 {
 		return nil, fmt.Errorf("what answers at the admin address gives no %s of a group: is it a holdfast of this version?", page)
@@ -56,6 +65,19 @@ func (d *daemon) overview() (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.readReports(); err != nil {
+		return nil, err
+	}
+	h, err := d.history()
+	if err != nil {
+		return nil, err
+	}
+	o.Events = h.all
+	return o, nil
+}
+
+// readReports reads the pages of status.
+func (o *overview) readReports() error {
 	for i := range o.Members {
 		m := &o.Members[i]
 		if m.Error != "" {
@@ -72,15 +94,10 @@ func (d *daemon) overview() (*overview, error) {
 		}
 	}
 	if o.self() == nil {
-		return nil, fmt.Errorf("what answers at the admin address gives no status of its own")
+		return errors.New("what answers at the admin address gives no status of its own")
 	}
 	o.addStrangers()
-	log, err := d.history()
-	if err != nil {
-		return nil, err
-	}
-	o.Events = log.all
-	return o, nil
+	return nil
 }
 
 // self is the report of who was asked.

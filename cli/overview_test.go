@@ -123,6 +123,7 @@ func TestStatus(t *testing.T) {
 	}
 	starting := object{"verdict": "no quorum", "ready": false, "quorum": false, "role": "", "leader": "", "term": 0, "peers": nil, "classes": nil, "keys_used_bytes": 0,
 		"why": "this controller waits for all members, since none of them has a group that goes on: c2 at 10.0.0.2:7420 does not answer, c3 at 10.0.0.3:7420 does not answer"}
+	two := []object{{"name": "c1", "role": "leader", "up": true}, {"name": "c2", "role": "follower", "up": true}}
 	fullAlone := says("c1", full)
 	fullAlone["peers"], fullAlone["can_lose"] = nil, 0
 	differs := says("c1", nil)
@@ -149,6 +150,7 @@ func TestStatus(t *testing.T) {
 		{"settings", 1, []object{self("c1", says("c1", nil)), told("c2", says("c2", object{"common_settings": object{"promise": "500ms", "lease": "250ms", "memcached-classes": "*=cache"}}), nil), told("c3", says("c3", nil), nil)}},
 		{"differs", 1, []object{self("c1", differs), told("c2", says("c2", nil), nil), told("c3", says("c3", nil), nil)}},
 		{"members", 1, []object{self("c1", says("c1", nil)), told("c2", says("c2", object{"peers": []object{{"name": "c2"}, {"name": "c4"}}}), nil), told("c3", says("c3", nil), nil)}},
+		{"two-voters", 1, []object{self("c1", says("c1", object{"verdict": "degraded", "why": "only 2 have a vote", "can_lose": 0, "peers": two})), told("c2", says("c2", object{"peers": two}), nil)}},
 		{"notes", 0, []object{self("c1", says("c1", object{"keys_used_bytes": 690 << 20})), told("c2", says("c2", object{"version": "1.3.0", "slowest_fsync_ms": 840}), nil),
 			told("c3", says("c3", nil), object{"clock_ahead_ms": -1700})}},
 	} {
@@ -231,6 +233,7 @@ func failoverEvents(t *testing.T, p *pages) {
 			happened(at(305), "stands", "c2", "asks for votes", object{"term": 7}),
 			happened(at(330), "elected", "c2", "c2 leads, term 8; without a sign of a leader for 330 ms", object{"term": 8, "took_ms": 330}),
 			happened(at(345), "paused", "", "12 writes acknowledged that had to wait, the longest for 341 ms", object{"took_ms": 341, "count": 12}),
+			happened(before(20*time.Second), "ended", "c3", "the process of c3 ended: proved by the process that watched it", nil),
 			happened(at(820), "lost", "c1", "nothing came from c1 for 820 ms: it counts as missing", object{"took_ms": 820}),
 		}}),
 		told("c1", nil, object{"error": "request to 10.0.0.1:7420: dial: i/o timeout"}),

@@ -183,6 +183,7 @@ func (h *history) write(s *screen, f *failover) {
 		s.prose("", "No failover is remembered: leadership has not changed hands since these were started, or that is longer ago than what they remember ('holdfast why --all').")
 	} else {
 		h.writeFailover(s, f)
+		h.writeSince(s, f)
 	}
 	s.line("")
 	h.writeMemory(s)
@@ -197,6 +198,24 @@ func (h *history) writeFailover(s *screen, f *failover) {
 	t := cells{right: map[int]bool{0: true}}
 	for _, e := range merged(f.Timeline) {
 		t.row(offset(f.Zero, e.At), strings.Join(e.By, ", "), e.Text)
+	}
+	s.table(&t)
+}
+
+// writeSince has what mattered after f, and was no failover.
+func (h *history) writeSince(s *screen, f *failover) {
+	last := f.Timeline[len(f.Timeline)-1].At
+	all := merged(slices.DeleteFunc(slices.Clone(h.all), func(e event) bool { return !e.At.After(last) || slices.Contains(minor, e.Kind) }))
+	if len(all) == 0 {
+		return
+	}
+	s.title("Since then")
+	if more := len(all) - lastEvents; more > 0 {
+		s.line("(%d more: 'holdfast why --all')", more)
+	}
+	t := cells{}
+	for _, e := range all[max(0, len(all)-lastEvents):] {
+		t.row(e.At.Format(clockTime), age(h.now, e.At)+" ago", strings.Join(e.By, ", "), e.Text)
 	}
 	s.table(&t)
 }
