@@ -102,7 +102,7 @@ func (q *request) keys(i, step int) []op.Key {
 type answer struct {
 	resp.Version
 	form uint8
-	hub  *hub
+	d    *Dialect
 }
 
 // ops has room for one op of each frequent kind, so that a request needs no memory of its own. An op put here is good until the next request.

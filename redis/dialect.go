@@ -65,6 +65,7 @@ type Dialect struct {
 	conf     Config
 	scripts  *scripts
 	hub      hub
+	bounds   bounds
 	users    atomic.Pointer[users.Set]
 	stranger *users.User // who asks a Sentinel
 	refusals refusalLog
@@ -109,6 +110,7 @@ func New(c Config) *Dialect {
 	}
 	d.users.Store(c.Users)
 	d.stranger = stranger()
+	d.bounds.init()
 	if d.clock = c.Clock; d.clock == nil {
 		d.clock = noClock{}
 	}

@@ -63,7 +63,7 @@ func (s *Session) showEach(list []op.Result) {
 			return
 		}
 		s.count(w.row, &list[i])
-		s.out = w.row.appendReply(s.out, answer{s.v, 0, &s.d.hub}, &list[i])
+		s.out = w.row.appendReply(s.out, answer{s.v, 0, s.d}, &list[i])
 		w.count++
 	}
 }

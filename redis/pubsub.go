@@ -185,7 +185,7 @@ func publish(shard bool) func(*request) (op.Write, error) {
 
 // replyHeard counts the listeners at this controller, as Redis counts those of the server that was asked.
 func replyHeard(t to) func([]byte, answer, *op.Result) []byte {
-	return func(b []byte, a answer, res *op.Result) []byte { return resp.Integer(b, a.hub.count(t, res.Value)) }
+	return func(b []byte, a answer, res *op.Result) []byte { return resp.Integer(b, a.d.hub.count(t, res.Value)) }
 }
 
 // count says how many would get a message for a channel.

@@ -167,13 +167,13 @@ func (s *Session) settings() [][2]string {
 	case "always":
 		fsync = "always"
 	}
-	return [][2]string{
+	return append(s.d.bounds.settings(), [][2]string{
 		{"appendfsync", fsync}, {"appendonly", appendonly}, {"bind", ""}, {"cluster-enabled", "no"}, {"databases", strconv.Itoa(int(op.Memcache))},
 		{"dbfilename", ""}, {"dir", status.Data}, {"hz", "10"}, {"io-threads", "1"}, {"lua-time-limit", strconv.Itoa(int(scriptTime.Milliseconds()))},
 		{"maxclients", strconv.Itoa(f.MaxClients)}, {"maxmemory", strconv.FormatUint(status.Memory.Budget, 10)}, {"maxmemory-policy", "allkeys-lru"},
 		{"notify-keyspace-events", formatEvents(status.Notify)}, {"port", strconv.Itoa(f.Port)}, {"proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)}, {"save", ""},
 		{"slowlog-log-slower-than", "-1"}, {"slowlog-max-len", "0"}, {"tcp-keepalive", "300"}, {"timeout", "0"},
-	}
+	}...)
 }
 
 func configGet(s *Session, q *request, b []byte) []byte {
@@ -203,6 +203,9 @@ func configSet(s *Session, q *request, b []byte) []byte {
 	for i := 2; i < len(q.args); i += 2 {
 		if is(q.args[i], "notify-keyspace-events") {
 			events = q.args[i+1]
+			continue
+		}
+		if s.d.bounds.set(q.args[i], q.args[i+1]) {
 			continue
 		}
 		found, same := false, false

@@ -404,7 +404,7 @@ func (s *Session) Show(res *op.Result) {
 		if size > highWater {
 			s.out = slices.Grow(s.out, size)
 		}
-		s.out = w.row.appendReply(s.out, answer{s.v, w.form, &s.d.hub}, res)
+		s.out = w.row.appendReply(s.out, answer{s.v, w.form, s.d}, res)
 		return
 	}
 	w.versions = w.versions[:0]
@@ -485,7 +485,7 @@ func (s *Session) Done(res *op.Result, err error) {
 	case err != nil:
 		s.done = resp.Err(s.done, unavailable(err))
 	default:
-		s.done = p.row.appendReply(s.done, answer{p.v, p.form, &s.d.hub}, res)
+		s.done = p.row.appendReply(s.done, answer{p.v, p.form, s.d}, res)
 	}
 	s.written(p.row, p.since, err != nil || s.isError(s.done[mark:]))
 }

@@ -109,7 +109,7 @@ func sortCommand(readOnly bool) func(*bench, *request, []byte) ([]byte, error) {
 		if w.d.tooLarge(replySize(&op.Result{List: out})) {
 			return b, w.d.errReplySize()
 		}
-		return replyList(b, answer{w.Version, 0, &w.d.hub}, &op.Result{List: out}), nil
+		return replyList(b, answer{w.Version, 0, w.d}, &op.Result{List: out}), nil
 	}
 }
 

@@ -220,9 +220,9 @@ func zCombine(how op.Combination, store bool) func(*bench, *request, []byte) ([]
 			return b, w.d.errReplySize()
 		}
 		if c.scores {
-			return answer{w.Version, 0, &w.d.hub}.scored(b, list, w.Version == resp.V3), nil
+			return answer{w.Version, 0, w.d}.scored(b, list, w.Version == resp.V3), nil
 		}
-		return replyList(b, answer{w.Version, 0, &w.d.hub}, &op.Result{List: list}), nil
+		return replyList(b, answer{w.Version, 0, w.d}, &op.Result{List: list}), nil
 	}
 }
 

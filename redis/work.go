@@ -24,7 +24,7 @@ type work struct {
 	guard []op.Guard // EXEC: what WATCH demands
 	space op.Space   // where the calls begin
 	v     resp.Version
-	hub   *hub
+	d     *Dialect
 	hush  bool
 
 	stage   stage
@@ -80,7 +80,7 @@ func copyCall(row *Command, args [][]byte) call {
 
 // begin makes the session busy with w; Process goes on with it.
 func (s *Session) begin(w *work) {
-	w.space, w.v, w.hub, w.hush = s.space, s.v, &s.d.hub, s.hush
+	w.space, w.v, w.d, w.hush = s.space, s.v, s.d, s.hush
 	s.work = w
 }
 
@@ -264,7 +264,7 @@ func (w *work) render(res *op.Result) {
 		case c.err != nil:
 			w.out = resp.Err(w.out, c.err.Error())
 		default:
-			w.out = c.row.appendReply(w.out, answer{w.v, c.form, w.hub}, &res.List[n])
+			w.out = c.row.appendReply(w.out, answer{w.v, c.form, w.d}, &res.List[n])
 			n++
 		}
 		w.ends = append(w.ends, len(w.out))
@@ -403,7 +403,7 @@ func (b *bench) perform(row *Command, q *request, out []byte, v resp.Version) ([
 			if size := replySize(res); b.d.tooLarge(size) || len(out) > 0 && b.d.tooLarge(len(out)+max(size, len(res.Value))) {
 				return resp.Err(out, b.d.errReplySize().Error()), nil
 			}
-			return row.appendReply(out, answer{v, q.form, &b.d.hub}, res), nil
+			return row.appendReply(out, answer{v, q.form, b.d}, res), nil
 		}
 	}
 	if err == engine.ErrTooLarge {
