@@ -203,7 +203,7 @@ func (g *generator) write() op.Write {
 	case 12:
 		return &op.IncrBy{Key: g.key(), Delta: g.Int64N(100) - 50}
 	case 13:
-		return &op.Count{Key: g.key(), Delta: g.Uint64N(100), Down: g.IntN(2) == 0, Create: g.IntN(2) == 0, Initial: g.Uint64(), Life: g.life(), Cond: g.cond()}
+		return &op.Count{Key: g.key(), Delta: g.Uint64N(100), Down: g.IntN(2) == 0, Create: g.IntN(2) == 0, Initial: g.Uint64(), Life: g.life(), Cond: g.cond(), Renew: g.IntN(4) == 0}
 	case 14, 15:
 		return &op.Expire{Key: g.key(), Life: g.life(), Cond: op.ExpireCond(max(0, g.IntN(32)-16)), Fetch: g.IntN(2) == 0}
 	case 16:

@@ -110,6 +110,7 @@ func (s *State) splice(o *op.Splice, res *op.Result) {
 		return
 	case f.e != nil:
 		h, n = f.e.shape(), f.e.valueLen()
+		h.recache = 0
 	case !o.Create:
 		res.Status = op.Missing
 		return
@@ -252,10 +253,17 @@ func (s *State) count(o *op.Count, res *op.Result) {
 	default:
 		v = 0
 	}
-	text := strconv.AppendUint(room[:0], v, 10)
-	var to []byte
-	if to, res.Status = s.store(&f, f.e.shape(), len(text), 0); res.Status == op.OK {
-		copy(to, text)
-		res.Uint, res.Version = v, f.version()
+	text, h := strconv.AppendUint(room[:0], v, 10), f.e.shape()
+	if o.Renew {
+		var alive bool
+		if h.deadline, alive = s.deadline(o.Life, h.deadline); !alive {
+			s.remove(&f)
+			s.ops++
+			res.Uint, res.Version = v, s.ops
+			return
+		}
+	}
+	if s.storeAs(&f, h, text, res); res.Status == op.OK {
+		res.Uint = v
 	}
 }

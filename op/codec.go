@@ -254,10 +254,10 @@ func (o *Count) Kind() Kind { return KindCount }
 func (o *Count) Append(b []byte) []byte {
 	b = appendUint(appendKey(append(b, byte(KindCount)), o.Key), o.Delta)
 	b = appendUint(appendBool(appendBool(b, o.Down), o.Create), o.Initial)
-	return appendCond(appendLife(b, o.Life), o.Cond)
+	return appendBool(appendCond(appendLife(b, o.Life), o.Cond), o.Renew)
 }
 func (o *Count) decode(r *reader) {
-	*o = Count{r.key(), r.uint(), r.bool(), r.bool(), r.uint(), r.life(), r.cond()}
+	*o = Count{r.key(), r.uint(), r.bool(), r.bool(), r.uint(), r.life(), r.cond(), r.bool()}
 }
 
 func (o *Expire) Kind() Kind { return KindExpire }

@@ -22,7 +22,7 @@ func samples() []Op {
 		&SetRange{k("key"), 1 << 40, v},
 		&Delete{[]Key{k("a"), k("b")}, Cond{IfVersion, 9}},
 		&IncrBy{k("key"), -1 << 63},
-		&Count{k("key"), 1<<64 - 1, true, true, 5, life, Cond{IfVersion, 1}},
+		&Count{k("key"), 1<<64 - 1, true, true, 5, life, Cond{IfVersion, 1}, true},
 		&Expire{k("key"), Life{Kind: Keep}, ExpireGT | ExpireXX, true},
 		&Rename{k("a"), k("b"), true, true},
 		&HashSet{k("h"), []Field{{[]byte("f"), v}}, true},

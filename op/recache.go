@@ -1,6 +1,6 @@
 package op
 
-// Recache is what is known of a string that clients compute anew together, one of them for all (memcached's meta commands). A Set ends it.
+// Recache is what is known of a string that clients compute anew together, one of them for all (memcached's meta commands). A Set or a Splice ends it.
 type Recache uint8
 
 const (

@@ -58,7 +58,8 @@ type IncrBy struct {
 }
 
 // Count adds to a decimal unsigned 64-bit counter as memcached does: upwards it wraps, downwards it stops at 0.
-// Missing without Create; with it a missing key becomes Initial with Life. Uint is the new value, Version the new version.
+// Missing without Create; with it a missing key becomes Initial with Life, which one that is there gets only with Renew. Uint is the new value, Version
+// the new version.
 // NotInteger when it holds anything else. Cond may be IfVersion.
 type Count struct {
 	Key     Key
@@ -68,6 +69,7 @@ type Count struct {
 	Initial uint64
 	Life    Life
 	Cond    Cond
+	Renew   bool
 }
 
 // ExpireCond restricts Expire. The bits are Redis's NX, XX, GT and LT. Append only.
