@@ -9,7 +9,7 @@ import (
 	"holdfast/op"
 )
 
-// A command is a row of the table. Exactly one of value, store, write and conn is set: what kind of command it is.
+// A command is a row of the table. Exactly one of value, store, write, meta and conn is set: what kind of command it is.
 type command struct {
 	name      string
 	arguments string // as its documentation writes them
@@ -25,6 +25,9 @@ type command struct {
 	store func(w *worker) op.Write
 	write func(w *worker, a [][]byte) (op.Write, string)
 	reply replyFunc
+
+	// meta carries out a meta command: line is what stands behind its name, in is the input, of which end bytes belong to the line.
+	meta func(s *Session, line, in []byte, end int) (n, next int, more bool)
 
 	// conn answers a command that concerns no key.
 	conn func(s *Session, a [][]byte)
@@ -70,6 +73,17 @@ var commands = [...]command{
 	{name: "flush_all", arguments: "[delay] [noreply]", min: 0, max: 2, noreply: 1, write: writeFlush, reply: replyFlushed,
 		needed: "Django's clear(); python-memcached after a reconnect (memcache_pool_flush_on_reconnect)"},
 
+	{name: "mg", arguments: "key flags...", meta: metaGet,
+		needed: "pymemcache's and other clients' meta commands: get, with the protection of a value that many would compute anew"},
+	{name: "ms", arguments: "key length flags...", meta: metaSet,
+		needed: "the same: set, add, replace, append, prepend, cas"},
+	{name: "md", arguments: "key flags...", meta: metaDelete,
+		needed: "the same: delete, or mark as outdated"},
+	{name: "ma", arguments: "key flags...", meta: metaCount,
+		needed: "the same: incr and decr"},
+	{name: "me", arguments: "key [b]", meta: metaDebug,
+		needed: "people: what is known of an item"},
+
 	{name: "version", max: anyArgs, conn: connVersion,
 		needed: "apr_memcache, libmemcached's tools, health checks"},
 	{name: "stats", arguments: "[settings|items|slabs|sizes|conns|reset|detail]", max: anyArgs, conn: connStats,
@@ -109,7 +123,7 @@ func Commands() []Command {
 		c := &commands[i]
 		kind := "write"
 		switch {
-		case c.value != nil && !c.touches:
+		case c.value != nil && !c.touches, c.name == "me":
 			kind = "read"
 		case c.conn != nil:
 			kind = "connection"

@@ -76,6 +76,8 @@ type Dialect struct {
 	conf  Config
 	users atomic.Pointer[users.Set]
 
+	accesses atomic.Pointer[accesses]
+
 	mu      sync.Mutex // guards all below
 	workers map[engine.Engine]*worker
 	base    tally // what was counted before the last "stats reset"
@@ -141,6 +143,14 @@ type worker struct {
 	room   []op.Key // for the keys of a line; see batch
 	packet packet   // of the binary protocol
 
+	meta     meta         // of the meta command that is being carried out,
+	metaLine metaLine     // and what else its answer needs
+	wanted   bool         // whether what mg found is to be claimed
+	keyRoom  [maxKey]byte // for a key that came encoded
+	claim    op.Claim
+	outdate  op.Outdate
+	tx       op.Tx
+
 	answering owed // the write whose outcome is being told
 	get       op.Get
 	many      op.GetMany
@@ -176,6 +186,7 @@ const (
 	noMemory
 	authCmds
 	authErrors
+	metaCmds
 	numCounters
 )
 

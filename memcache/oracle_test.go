@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -107,7 +108,21 @@ func askDialect(c *client, s script) string {
 	return replies
 }
 
-var valueLine = regexp.MustCompile(`^VALUE ([^\n ]+) (\d+) (\d+)( \d+)?\r\n`)
+var (
+	valueLine = regexp.MustCompile(`^VALUE ([^\n ]+) (\d+) (\d+)( \d+)?\r\n`)
+	metaValue = regexp.MustCompile(`^VA (\d+)([^\n]*)\r\n`)
+	metaCode  = regexp.MustCompile(`^(HD|EN|NF|EX|NS)[^\n]*\r\n`)
+	metaCas   = regexp.MustCompile(` c\d+`)
+)
+
+// plainKeys are the generator's encoded keys as they are when they are not: memcached shows a key as it was stored.
+var plainKeys = strings.NewReplacer(" kYQ== b", " ka", " kYg== b", " kb", " kYw== b", " kc", " k/w== b", " k\xff")
+
+// normalMeta rewrites the flags of a meta answer: unique numbers are not compared, and a second may have passed for one of both.
+func normalMeta(flags string) string {
+	flags = plainKeys.Replace(flags)
+	return strings.ReplaceAll(metaCas.ReplaceAllString(flags, " c"), " t99", " t100")
+}
 
 // normal rewrites replies so that they can be compared: unique numbers become their order of appearance, and counters lose the blanks that
 // memcached leaves behind them when they become shorter.
@@ -130,6 +145,21 @@ func normal(replies string) string {
 				replies = rest[n:]
 				continue
 			}
+		}
+		if m := metaValue.FindStringSubmatch(replies); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			if rest := replies[len(m[0]):]; len(rest) >= n {
+				value := strings.TrimRight(rest[:n], " ")
+				flags := regexp.MustCompile(` s\d+`).ReplaceAllString(m[2], fmt.Sprint(" s", len(value)))
+				b.WriteString("VA " + strconv.Itoa(len(value)) + normalMeta(flags) + "\r\n" + value)
+				replies = rest[n:]
+				continue
+			}
+		}
+		if m := metaCode.FindString(replies); m != "" {
+			b.WriteString(normalMeta(m))
+			replies = replies[len(m):]
+			continue
 		}
 		end := strings.IndexByte(replies, '\n') + 1
 		if end == 0 {

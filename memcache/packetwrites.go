@@ -19,7 +19,7 @@ func packetAdd(w *worker, p *packet) op.Write     { return w.packetSetIf(p, op.I
 func packetReplace(w *worker, p *packet) op.Write { return w.packetSetIf(p, op.IfPresent) }
 
 func (w *worker) packetJoin(p *packet, front bool) op.Write {
-	w.splice = op.Splice{Key: p.key, Value: p.value, Front: front, Cond: p.cond(op.Always)}
+	w.splice = op.Splice{Key: p.key, Value: p.value, Front: front, Cond: p.cond(op.Always), Most: w.mostOf(p.key)}
 	return &w.splice
 }
 

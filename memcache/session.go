@@ -177,6 +177,9 @@ func (s *Session) command(line, in []byte, end int) (n, next int, more bool) {
 	if row.value != nil {
 		return s.read(row, rest, end)
 	}
+	if row.meta != nil {
+		return row.meta(s, rest, in, end)
+	}
 	w := s.w
 	args := w.args[:0]
 	for arg, rest := nextArg(rest); len(arg) > 0 && len(args) < maxArgs; arg, rest = nextArg(rest) {

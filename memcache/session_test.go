@@ -469,7 +469,7 @@ func TestTable(t *testing.T) {
 	for i := range commands {
 		c := &commands[i]
 		kinds := 0
-		for _, set := range []bool{c.value != nil, c.store != nil, c.write != nil, c.conn != nil} {
+		for _, set := range []bool{c.value != nil, c.store != nil, c.write != nil, c.meta != nil, c.conn != nil} {
 			if set {
 				kinds++
 			}

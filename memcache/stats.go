@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"holdfast/engine"
 	"holdfast/op"
 )
 
@@ -138,7 +139,7 @@ func (s *Session) statsCommands(n *tally) {
 	s.stat("cmd_set", n[setCmds])
 	s.stat("cmd_flush", n[flushCmds])
 	s.stat("cmd_touch", n[touchHits]+n[touchMisses])
-	s.stat("cmd_meta", 0)
+	s.stat("cmd_meta", n[metaCmds])
 	for _, c := range [...]struct {
 		name string
 		n    counter
@@ -196,10 +197,20 @@ func (s *Session) statsSettings() {
 	s.stat("idle_timeout", 0)
 }
 
+// ofMemcached says how many items there are, and what one takes in the mean of all keys, since bytes are not counted by port.
+func ofMemcached(st *engine.Status) (keys, size uint64) {
+	m, all := &st.Memory, uint64(0)
+	for i := range m.Space {
+		all += m.Space[i].Keys
+	}
+	return m.Space[op.Memcache].Keys, m.Used / max(1, all)
+}
+
 // statsItems and statsSlabs show all items as one slab class; there are no slabs.
 func (s *Session) statsItems() {
-	m := s.w.e.Status().Memory
-	keys := m.Space[op.Memcache].Keys
+	st := s.w.e.Status()
+	m := &st.Memory
+	keys, size := ofMemcached(&st)
 	if keys == 0 {
 		return
 	}
@@ -208,6 +219,7 @@ func (s *Session) statsItems() {
 	s.stat("items:1:number_warm", 0)
 	s.stat("items:1:number_cold", keys)
 	s.stat("items:1:age", 0)
+	s.stat("items:1:mem_requested", keys*size)
 	s.stat("items:1:evicted", m.Evicted)
 	s.stat("items:1:evicted_nonzero", 0)
 	s.stat("items:1:evicted_time", 0)
@@ -223,21 +235,22 @@ func (s *Session) statsItems() {
 
 func (s *Session) statsSlabs() {
 	d := s.w.d
-	m, n := s.w.e.Status().Memory, d.counted()
-	keys := m.Space[op.Memcache].Keys
+	st, n := s.w.e.Status(), d.counted()
+	m := &st.Memory
+	keys, size := ofMemcached(&st)
 	if keys == 0 {
 		s.stat("active_slabs", 0)
 		s.stat("total_malloced", 0)
 		return
 	}
-	s.stat("1:chunk_size", itemOverhead)
+	s.stat("1:chunk_size", size+1)
 	s.stat("1:chunks_per_page", 1)
 	s.stat("1:total_pages", 1)
 	s.stat("1:total_chunks", keys)
 	s.stat("1:used_chunks", keys)
 	s.stat("1:free_chunks", 0)
 	s.stat("1:free_chunks_end", 0)
-	s.stat("1:mem_requested", m.Used)
+	s.stat("1:mem_requested", keys*size)
 	s.stat("1:get_hits", n[getHits])
 	s.stat("1:cmd_set", n[setCmds])
 	s.stat("1:delete_hits", n[deleteHits])

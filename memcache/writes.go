@@ -26,8 +26,13 @@ func storeCas(w *worker) op.Write {
 }
 
 func (w *worker) join(front bool) op.Write {
-	w.splice = op.Splice{Key: w.head.key, Value: w.head.value, Front: front}
+	w.splice = op.Splice{Key: w.head.key, Value: w.head.value, Front: front, Most: w.mostOf(w.head.key)}
 	return &w.splice
+}
+
+// mostOf is how long the value of an item may be.
+func (w *worker) mostOf(k op.Key) uint64 {
+	return uint64(max(1, w.d.conf.MaxItem-itemSize(len(k.Name), 0, 0)))
 }
 
 func storeAppend(w *worker) op.Write  { return w.join(false) }
