@@ -192,7 +192,7 @@ func (l *refusalLog) add(s *Session, d denial, place string) {
 	if d.reason == deniedLogin {
 		name, d.object = d.object, "AUTH"
 	}
-	now := s.e.Status().Now
+	now := s.d.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := refusalEntry{denial: d, place: place, user: name}
@@ -236,7 +236,7 @@ func aclLog(s *Session, q *request, b []byte) []byte {
 			return resp.Err(b, string(errInteger))
 		}
 	}
-	now := s.e.Status().Now
+	now := s.d.clock.Now()
 	list := s.d.refusals.newest(int(max(min(n, maxRefused), 0)))
 	b = resp.Array(b, len(list))
 	for i := range list {

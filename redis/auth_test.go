@@ -230,6 +230,11 @@ func TestInfo(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	w := newServer(t, Config{Host: testHost{}}).dial()
+	w.expect("config set slowlog-max-len 5 hash-max-listpack-value 7", ok)
+	w.expect("config get hash-max-listpack-value", "*2\r\n$23\r\nhash-max-listpack-value\r\n$1\r\n7\r\n")
+	w.expect("config set slowlog-max-len 6 nosuch 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n")
+	w.expect("config set slowlog-max-len 6 slowlog-max-len 7", "-ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - duplicate parameter\r\n")
+	w.expect("config get slowlog-max-len", "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n5\r\n")
 	w.expect("config get save appendonly", "*4\r\n$10\r\nappendonly\r\n$2\r\nno\r\n$4\r\nsave\r\n$0\r\n\r\n")
 	w.expect("config get PORT", "*2\r\n$4\r\nport\r\n$4\r\n6379\r\n")
 	w.expect("config set appendonly no save ''", ok)

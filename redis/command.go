@@ -154,7 +154,7 @@ func init() {
 		{"string", stringCommands}, {"generic", keyCommands}, {"hash", hashCommands}, {"set", setCommands},
 		{"list", listCommands}, {"sorted-set", sortedCommands}, {"bitmap", bitCommands}, {"generic", valueCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
-		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"sentinel", sentinelCommands},
+		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"server", configCommands}, {"sentinel", sentinelCommands},
 		{"pubsub", pubsubCommands},
 	} {
 		for i := range g.rows {

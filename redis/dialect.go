@@ -47,6 +47,10 @@ type Facts struct {
 	Clients, MaxClients int
 	Accepted, Rejected  uint64 // connections since the start
 	Input, Output       uint64 // bytes since the start
+	IdleTimeout         int64  // seconds, 0 for never
+	KeepAlive           int64  // the same
+	RequestLimit        int64  // bytes
+	OutputLimit         int64  // bytes
 	Dropped             uint64 // connections ended by a limit or a timeout, since the start
 	Buffered            int64  // bytes of unfinished requests and untaken replies
 	UserCPU, SystemCPU  float64
@@ -73,6 +77,7 @@ type Dialect struct {
 	slow     slowLog
 	events   latencyEvents
 	rate     rate
+	knobs    sync.Map // by name, of what CONFIG SET takes and nothing heeds
 
 	mu       sync.Mutex              // guards the two below
 	desks    map[engine.Engine]*desk // one for each worker

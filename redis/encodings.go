@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"strconv"
 	"sync/atomic"
 
 	"holdfast/op"
@@ -42,32 +41,6 @@ func (b *bounds) init() {
 	for i := range b {
 		b[i].Store(boundNames[i].from)
 	}
-}
-
-// settings lists them for CONFIG GET.
-func (b *bounds) settings() (all [][2]string) {
-	for i := range b {
-		n := strconv.FormatInt(b[i].Load(), 10)
-		all = append(all, [2]string{boundNames[i].name, n})
-		if boundNames[i].older != "" {
-			all = append(all, [2]string{boundNames[i].older, n})
-		}
-	}
-	return all
-}
-
-// set takes a setting, and says whether the name is one of these and the value an integer.
-func (b *bounds) set(name, value []byte) bool {
-	n, ok := resp.Int(value)
-	for i := range b {
-		if is(name, boundNames[i].name) || is(name, boundNames[i].older) {
-			if ok {
-				b[i].Store(n)
-			}
-			return ok
-		}
-	}
-	return false
 }
 
 // maxEmbedded is the size in bytes up to which Redis keeps a string beside its head.

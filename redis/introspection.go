@@ -6,6 +6,7 @@ import (
 
 	"holdfast/op"
 	"holdfast/resp"
+	"holdfast/users"
 )
 
 var introspection = []Command{
@@ -14,6 +15,7 @@ var introspection = []Command{
 	{Name: "docs", Arity: -2, Flags: Loading, Needed: "redis-cli at its start", conn: commandDocs},
 	{Name: "list", Arity: -2, Flags: Loading, Needed: "tools", conn: commandList},
 	{Name: "getkeys", Arity: -4, Flags: Loading, Needed: "tools", conn: commandGetKeys},
+	{Name: "getkeysandflags", Arity: -4, Flags: Loading, Needed: "tools", conn: commandGetKeysAndFlags},
 	{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("COMMAND", "(no subcommand)", "COUNT", "LIST", "INFO [<command-name> ...]",
 		"DOCS [<command-name> ...]", "GETKEYS <full-command>")},
 }
@@ -56,7 +58,7 @@ func named(name []byte) *Command {
 	return row.sub([]byte(sub))
 }
 
-// info writes what COMMAND says of a row: ten elements, of which tips and key specifications are left empty.
+// info writes what COMMAND says of a row: ten elements, of which tips are left empty.
 func (c *Command) info(b []byte, v resp.Version) []byte {
 	b = resp.Array(b, 10)
 	b = resp.Bulk(b, c.Name)
@@ -72,7 +74,7 @@ func (c *Command) info(b []byte, v resp.Version) []byte {
 	b = resp.Integer(b, int64(c.Keys.Last))
 	b = resp.Integer(b, int64(c.Keys.Step))
 	b = simples(b, v, c.marked())
-	b = v.Set(v.Set(b, 0), 0)
+	b = c.keySpecs(v.Set(b, 0), v)
 	b = resp.Array(b, len(c.subs))
 	for i := range c.subs {
 		b = c.subs[i].info(b, v)
@@ -87,6 +89,50 @@ func (c *Command) marked() []string {
 		all[i] = "@" + name
 	}
 	return all
+}
+
+// keySpecs says where the keys are, and what is done with them. Keys that only their command can find are left out.
+func (c *Command) keySpecs(b []byte, v resp.Version) []byte {
+	fixed := c.Keys.First > 0
+	b = v.Set(b, b2i(fixed))
+	if fixed {
+		last := c.Keys.Last
+		if last > 0 {
+			last -= c.Keys.First
+		}
+		if c.Flags&MovingKeys != 0 {
+			last = 0
+		}
+		b = c.keySpec(b, v, c.access[0], c.Keys.First)
+		b = v.Map(resp.Bulk(pair(v.Map(resp.Bulk(b, "find_keys"), 2), "type", "range"), "spec"), 3)
+		b = resp.Integer(resp.Bulk(b, "lastkey"), int64(last))
+		b = resp.Integer(resp.Bulk(b, "keystep"), int64(max(c.Keys.Step, 1)))
+		b = resp.Integer(resp.Bulk(b, "limit"), 0)
+	}
+	return b
+}
+
+// keySpec begins one, up to how its keys are found.
+func (c *Command) keySpec(b []byte, v resp.Version, a users.Access, index int) []byte {
+	b = v.Map(b, 3)
+	b = simples(resp.Bulk(b, "flags"), v, c.keyFlags(a))
+	b = resp.Bulk(pair(v.Map(resp.Bulk(b, "begin_search"), 2), "type", "index"), "spec")
+	return resp.Integer(resp.Bulk(v.Map(b, 1), "index"), int64(index))
+}
+
+// keyFlags are Redis's words for what is done with a key.
+func (c *Command) keyFlags(a users.Access) []string {
+	flags := []string{"RO"}
+	if c.Flags&Write != 0 && a&users.Write != 0 {
+		flags[0] = "RW"
+	}
+	if a&users.Read != 0 {
+		flags = append(flags, "access")
+	}
+	if a&users.Write != 0 {
+		flags = append(flags, "update")
+	}
+	return flags
 }
 
 func simples(b []byte, v resp.Version, list []string) []byte {
@@ -161,7 +207,11 @@ func commandList(s *Session, q *request, b []byte) []byte {
 	return b
 }
 
-func commandGetKeys(_ *Session, q *request, b []byte) []byte {
+func commandGetKeys(s *Session, q *request, b []byte) []byte { return getKeys(s, q, b, false) }
+
+func commandGetKeysAndFlags(s *Session, q *request, b []byte) []byte { return getKeys(s, q, b, true) }
+
+func getKeys(s *Session, q *request, b []byte, flags bool) []byte {
 	args := q.args[2:]
 	row, err := lookup(args)
 	switch {
@@ -177,8 +227,14 @@ func commandGetKeys(_ *Session, q *request, b []byte) []byte {
 		return resp.Err(b, "ERR Invalid arguments specified for command")
 	}
 	b = resp.Array(b, len(keys))
-	for _, k := range keys {
+	for i, k := range keys {
+		if flags {
+			b = resp.Array(b, 2)
+		}
 		b = resp.Bulk(b, k)
+		if flags {
+			b = simples(b, s.v, row.keyFlags(row.access[min(i, 1)]))
+		}
 	}
 	return b
 }

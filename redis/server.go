@@ -1,8 +1,8 @@
 package redis
 
 import (
+	"fmt"
 	"strconv"
-	"strings"
 
 	"holdfast/op"
 	"holdfast/resp"
@@ -27,17 +27,13 @@ var serverCommands = []Command{
 	{Name: "asking", Arity: 1, Flags: Fast, Needed: "cluster clients: refused", conn: noCluster},
 	{Name: "cluster", Arity: -2, Flags: Loading, Needed: "memtier, RedisInsight: refused", conn: noCluster},
 	{Name: "command", Arity: -1, Flags: Loading, Needed: "redis-cli, RedisInsight", conn: commandAll, subs: introspection},
-	{Name: "config", Arity: -2, Needed: "exporters, redis-benchmark", subs: []Command{
-		{Name: "get", Arity: -3, Flags: Admin | NoScript | Loading, Needed: "exporters, redis-benchmark", conn: configGet},
-		{Name: "set", Arity: -4, Flags: Admin | NoScript | Loading, Needed: "gnocchi; refused unless nothing changes", conn: configSet},
-		{Name: "resetstat", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "tools", conn: configResetStat},
-		{Name: "rewrite", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "nobody: refused", conn: configRewrite},
-		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("CONFIG", "GET <pattern>", "SET <directive> <value>", "RESETSTAT")},
-	}},
 	{Name: "memory", Arity: -2, Needed: "redis-cli --memkeys", subs: []Command{
 		{Name: "usage", Arity: -3, Keys: Keys{2, 2, 1}, Flags: ReadOnly, Needed: "redis-cli --memkeys", compute: memoryUsage},
 		{Name: "doctor", Arity: 2, Flags: Loading, Needed: "people", conn: memoryDoctor},
-		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("MEMORY", "DOCTOR", "USAGE <key> [SAMPLES <count>]")},
+		{Name: "stats", Arity: 2, Flags: Loading, Needed: "tools", conn: memoryStats},
+		{Name: "purge", Arity: 2, Flags: Loading, Needed: "tools: nothing to do", conn: connOK},
+		{Name: "malloc-stats", Arity: 2, Flags: Loading, Needed: "people", conn: memoryMalloc},
+		{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("MEMORY", "DOCTOR", "MALLOC-STATS", "PURGE", "STATS", "USAGE <key> [SAMPLES <count>]")},
 	}},
 }
 
@@ -130,8 +126,39 @@ func debug(_ *Session, _ *request, b []byte) []byte {
 	return resp.Err(b, `ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`)
 }
 
+// memoryDoctor says how full the memory is.
 func memoryDoctor(s *Session, _ *request, b []byte) []byte {
-	return s.v.Verbatim(b, "txt", "See the daemon's own status: holdfast status\n")
+	m := s.e.Status().Memory
+	text := fmt.Sprintf("%s of %s for keys and values are in use, %d keys were evicted and %d writes refused since the start.\n",
+		human(m.Used), human(m.Budget), m.Evicted, m.Refused)
+	if m.Refused > 0 {
+		text += "Keys that may not be evicted fill the memory: raise memory-limit, or let what writes them write less.\n"
+	}
+	return s.v.Verbatim(b, "txt", text)
+}
+
+func memoryMalloc(s *Session, _ *request, b []byte) []byte {
+	return s.v.Verbatim(b, "txt", fmt.Sprintf("Memory is Go's: the process has %s of the machine, limited to %s.\n", human(s.e.Status().Resident), human(s.e.Status().Limit)))
+}
+
+// memoryStats has the fields of Redis that mean something here.
+func memoryStats(s *Session, _ *request, b []byte) []byte {
+	st := s.e.Status()
+	keys := int64(0)
+	for _, sp := range st.Memory.Space[:op.Memcache] {
+		keys += int64(sp.Keys)
+	}
+	used := int64(st.Memory.Used)
+	b = s.v.Map(b, 10)
+	for _, f := range []struct {
+		name string
+		n    int64
+	}{{"peak.allocated", used}, {"total.allocated", used}, {"startup.allocated", 0}, {"clients.normal", s.d.facts().Buffered}, {"keys.count", keys},
+		{"keys.bytes-per-key", used / max(keys, 1)}, {"dataset.bytes", used}, {"allocator.resident", int64(st.Resident)}} {
+		b = resp.Integer(resp.Bulk(b, f.name), f.n)
+	}
+	b = s.v.Double(resp.Bulk(b, "dataset.percentage"), 100)
+	return s.v.Double(resp.Bulk(b, "fragmentation"), float64(st.Resident)/float64(max(used, 1)))
 }
 
 // memoryUsage estimates what Redis would say; what an entry costs here, INFO sums up.
@@ -155,83 +182,4 @@ func memoryUsage(w *bench, q *request, b []byte) ([]byte, error) {
 	}
 	const overhead = 48
 	return resp.Integer(b, int64(overhead+len(q.args[2])+len(res.List[0].Value))), nil
-}
-
-// The settings that CONFIG GET shows. Those that clients ask for by name, and no promises: Holdfast is set up by its own file.
-func (s *Session) settings() [][2]string {
-	f, status := s.d.facts(), s.e.Status()
-	appendonly, fsync := "yes", "everysec"
-	switch status.Durable {
-	case "memory":
-		appendonly, fsync = "no", "no"
-	case "always":
-		fsync = "always"
-	}
-	return append(s.d.bounds.settings(), [][2]string{
-		{"appendfsync", fsync}, {"appendonly", appendonly}, {"bind", ""}, {"cluster-enabled", "no"}, {"databases", strconv.Itoa(int(op.Memcache))},
-		{"dbfilename", ""}, {"dir", status.Data}, {"hz", "10"}, {"io-threads", "1"}, {"lua-time-limit", strconv.Itoa(int(scriptTime.Milliseconds()))},
-		{"maxclients", strconv.Itoa(f.MaxClients)}, {"maxmemory", strconv.FormatUint(status.Memory.Budget, 10)}, {"maxmemory-policy", "allkeys-lru"},
-		{"notify-keyspace-events", formatEvents(status.Notify)}, {"port", strconv.Itoa(f.Port)}, {"proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)}, {"save", ""},
-		{"slowlog-log-slower-than", "-1"}, {"slowlog-max-len", "0"}, {"tcp-keepalive", "300"}, {"timeout", "0"},
-	}...)
-}
-
-func configGet(s *Session, q *request, b []byte) []byte {
-	var hits [][2]string
-	for _, set := range s.settings() {
-		for _, pattern := range q.args[2:] {
-			if op.Match([]byte(strings.ToLower(string(pattern))), []byte(set[0])) {
-				hits = append(hits, set)
-				break
-			}
-		}
-	}
-	b = s.v.Map(b, len(hits))
-	for _, h := range hits {
-		b = pair(b, h[0], h[1])
-	}
-	return b
-}
-
-// configSet takes what changes nothing; a setting of Holdfast is changed in its file.
-func configSet(s *Session, q *request, b []byte) []byte {
-	if len(q.args)%2 != 0 {
-		return resp.Err(b, "ERR wrong number of arguments for 'config|set' command")
-	}
-	known := s.settings()
-	var events []byte
-	for i := 2; i < len(q.args); i += 2 {
-		if is(q.args[i], "notify-keyspace-events") {
-			events = q.args[i+1]
-			continue
-		}
-		if s.d.bounds.set(q.args[i], q.args[i+1]) {
-			continue
-		}
-		found, same := false, false
-		for _, k := range known {
-			if is(q.args[i], k[0]) {
-				found, same = true, string(q.args[i+1]) == k[1]
-			}
-		}
-		if !found {
-			return resp.Err(b, "ERR Unknown option or number of arguments for CONFIG SET - '"+string(q.args[i])+"'")
-		}
-		if !same {
-			return resp.Err(b, "ERR CONFIG SET failed (possibly related to argument '"+string(q.args[i])+"') - can't set immutable config")
-		}
-	}
-	if events != nil {
-		return s.setEvents(events, b)
-	}
-	return append(b, "+OK\r\n"...)
-}
-
-func configResetStat(s *Session, _ *request, b []byte) []byte {
-	s.d.resetStats()
-	return append(b, "+OK\r\n"...)
-}
-
-func configRewrite(_ *Session, _ *request, b []byte) []byte {
-	return resp.Err(b, "ERR The server is running without a config file")
 }

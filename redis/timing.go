@@ -17,7 +17,7 @@ import (
 // Clock tells the time. Any goroutine calls it.
 type Clock interface {
 	Now() int64    // ns since some instant
-	Second() int64 // seconds since some instant, cheaper
+	Second() int64 // Unix seconds, cheaper, about
 }
 
 // noClock is the clock of a dialect that has none.
@@ -180,7 +180,7 @@ func (l *slowLog) notice(s *Session, row *Command, ns int64, args [][]byte) {
 	if slower := l.slower.Load(); slower < 0 || ns < slower*1000 {
 		return
 	}
-	e := slowEntry{at: s.e.Status().Now / 1e9, us: ns / 1000, args: slowWords(row, args), client: s.conn.RemoteAddr(), name: s.name}
+	e := slowEntry{at: s.d.clock.Second(), us: ns / 1000, args: slowWords(row, args), client: s.conn.RemoteAddr(), name: s.name}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.id = l.next
@@ -213,6 +213,13 @@ func slowWords(row *Command, args [][]byte) []string {
 		words = append(words, string(a))
 	}
 	return words
+}
+
+// cut drops what is too much after a change of most.
+func (l *slowLog) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim()
 }
 
 // newest returns up to n entries, the newest first; all if n is negative.
@@ -269,7 +276,7 @@ func (v *latencyEvents) notice(s *Session, row *Command, ns int64) {
 	if row.Flags&Fast != 0 {
 		name = "fast-command"
 	}
-	at, ms := s.e.Status().Now/1e9, ns/1e6
+	at, ms := s.d.clock.Second(), ns/1e6
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.list == nil {

@@ -130,7 +130,7 @@ func (d *process) begin() (err error) {
 	if d.listeners, err = listenAll(c, peers); err != nil {
 		return err
 	}
-	d.host = newHost(d.listeners, c.MaxClients, c.Loops)
+	d.host = newHost(d.listeners, c)
 	d.dialects = dialects{
 		redis: redis.New(redis.Config{
 			Users: who.redis, Masters: c.SentinelMasters, Version: versionName(), Host: redisHost{d.host},

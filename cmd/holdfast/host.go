@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/admin"
+	"holdfast/config"
 	"holdfast/memcache"
 	"holdfast/redis"
 	"holdfast/server"
@@ -19,21 +20,22 @@ import (
 type host struct {
 	runID      string // new at every start
 	executable string
-	maxClients int
+	config     *config.Config
 	loops      int
 	started    time.Time
 	listeners  []open
 	server     atomic.Pointer[server.Server] // nil until it serves
 }
 
-func newHost(listeners []open, maxClients, loops int) *host {
+func newHost(listeners []open, c *config.Config) *host {
 	var id [20]byte
 	rand.Read(id[:])
 	executable, _ := os.Executable()
+	loops := c.Loops
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
-	return &host{runID: hex.EncodeToString(id[:]), executable: executable, maxClients: maxClients, loops: loops, started: time.Now(), listeners: listeners}
+	return &host{runID: hex.EncodeToString(id[:]), executable: executable, config: c, loops: loops, started: time.Now(), listeners: listeners}
 }
 
 func (h *host) stats() server.Stats {
@@ -43,15 +45,15 @@ func (h *host) stats() server.Stats {
 	return server.Stats{}
 }
 
-// Now and Second are redis.Clock's: since the start.
+// Now and Second are redis.Clock's.
 func (h *host) Now() int64 { return int64(time.Since(h.started)) }
 
 // Second is as coarse as the server's beat, and as cheap.
 func (h *host) Second() int64 {
 	if s := h.server.Load(); s != nil {
-		return s.Seconds()
+		return h.started.Unix() + s.Seconds()
 	}
-	return 0
+	return h.started.Unix()
 }
 
 // first is the address and port of a protocol's first listener.
@@ -94,8 +96,9 @@ func (h redisHost) Facts() redis.Facts {
 	_, port := h.first(redisPort)
 	return redis.Facts{
 		Port: port, PID: os.Getpid(), RunID: h.runID, OS: runtime.GOOS + " " + runtime.GOARCH, Executable: h.executable,
-		Clients: st.Connections, MaxClients: h.maxClients, Accepted: st.Accepted, Rejected: st.Refused,
-		Dropped: st.Dropped, Buffered: st.Buffered,
+		Clients: st.Connections, MaxClients: h.config.MaxClients, Accepted: st.Accepted, Rejected: st.Refused,
+		IdleTimeout: int64(h.config.IdleTimeout.Seconds()), KeepAlive: int64(h.config.TCPKeepalive.Seconds()),
+		RequestLimit: int64(h.config.RequestLimit()), OutputLimit: int64(h.config.OutputLimit), Dropped: st.Dropped, Buffered: st.Buffered,
 		Input: st.BytesIn, Output: st.BytesOut, UserCPU: user.Seconds(), SystemCPU: system.Seconds(),
 	}
 }
@@ -108,7 +111,7 @@ func (h memcacheHost) Facts() memcache.Facts {
 	user, system := cpu()
 	where, port := h.first(memcachePort)
 	return memcache.Facts{
-		PID: os.Getpid(), UserTime: user, SystemTime: system, Threads: h.loops, MaxConnections: h.maxClients,
+		PID: os.Getpid(), UserTime: user, SystemTime: system, Threads: h.loops, MaxConnections: h.config.MaxClients,
 		Connections: st.Connections, TotalConnections: st.Accepted, RejectedConnections: st.Refused,
 		BytesRead: st.BytesIn, BytesWritten: st.BytesOut, Accepting: true, Port: port, Interface: where,
 	}
