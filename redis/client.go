@@ -274,10 +274,3 @@ func clientTrackingInfo(s *Session, _ *request, b []byte) []byte {
 }
 
 func clientGetRedir(_ *Session, _ *request, b []byte) []byte { return resp.Integer(b, -1) }
-
-func clientUnblock(_ *Session, q *request, b []byte) []byte {
-	if _, ok := resp.Int(q.args[2]); !ok {
-		return resp.Err(b, string(errInteger))
-	}
-	return resp.Integer(b, 0)
-}

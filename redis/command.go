@@ -155,7 +155,7 @@ func init() {
 		{"list", listCommands}, {"sorted-set", sortedCommands}, {"bitmap", bitCommands}, {"generic", valueCommands},
 		{"connection", connectionCommands}, {"transactions", transactionCommands}, {"scripting", scriptCommands},
 		{"server", serverCommands}, {"server", aclCommands}, {"server", timingCommands}, {"server", configCommands}, {"sentinel", sentinelCommands},
-		{"pubsub", pubsubCommands},
+		{"pubsub", pubsubCommands}, {"list", blockingLists}, {"sorted-set", blockingSorted},
 	} {
 		for i := range g.rows {
 			row := &g.rows[i]

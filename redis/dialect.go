@@ -3,6 +3,7 @@ package redis
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"holdfast/engine"
 	"holdfast/users"
@@ -58,7 +59,8 @@ type Facts struct {
 
 // Conn is what a session needs of its connection.
 type Conn interface {
-	Wake() // makes the server call Process; from any goroutine
+	Wake()                                         // makes the server call Process; from any goroutine
+	After(d time.Duration, f func()) (stop func()) // calls f when d is over, on any goroutine
 	ID() uint64
 	RemoteAddr() string
 	LocalAddr() string

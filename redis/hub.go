@@ -42,6 +42,9 @@ func (h *hub) look() {
 			wants |= wantEvents
 		}
 	}
+	if len(h.board.lines) > 0 {
+		wants |= wantKeys
+	}
 	h.wants.Store(wants)
 }
 
@@ -123,7 +126,9 @@ func (h *hub) Tell(b []byte, by engine.Writer) {
 			var name []byte
 			name, b = cutText(b[4+n:])
 			h.announce(which, events, space, name)
-			_ = how
+			if how <= op.Created {
+				h.callFirst(space, name)
+			}
 		}
 	}
 }
@@ -132,6 +137,7 @@ func (h *hub) Tell(b []byte, by engine.Writer) {
 func (h *hub) Missed() {
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
+	h.callAll()
 	for t := range h.board.lists {
 		for _, who := range h.board.lists[t] {
 			for s := range who {

@@ -77,6 +77,7 @@ type board struct {
 	mu    sync.Mutex // held while something is told, so that nothing comes after the reply to an unsubscription
 	lists [tos]listeners
 	keys  int // subscriptions that may mean keyspace events
+	lines lines
 }
 
 // ears are what one session listens to. Only its worker touches them, but for the count.

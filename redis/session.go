@@ -47,6 +47,7 @@ type Session struct {
 	shown    showing
 	inbox    inbox // what is to be said unasked
 	ears     ears
+	blocked  atomic.Pointer[blocked] // the command that waits for a key
 
 	watched []op.Guard // WATCH
 	multi   *multi     // the queue between MULTI and EXEC
@@ -184,6 +185,11 @@ func (s *Session) run(in []byte, start int) (used, next int) {
 		switch {
 		case s.waiting && !s.woken(), s.work != nil && !s.advance():
 			return used, 0
+		case s.blocked.Load() != nil && !s.unblocked():
+			if s.waiting || s.blocked.Load().stage == trying {
+				return used, 0
+			}
+			return used, len(in) - used + 1 // to see it if the client goes
 		case s.closing:
 			return used, -1
 		case len(s.out)-start >= highWater:
@@ -276,8 +282,16 @@ func (s *Session) request() verdict {
 	case rejected:
 	case row.write != nil:
 		var o op.Write
-		if o, err = row.write(q); err == nil {
+		o, err = row.write(q)
+		switch {
+		case err != nil:
+		case row.Flags&Blocking == 0:
 			return s.hand(row, o)
+		case !s.pending.empty():
+			return parked
+		default:
+			s.block(row, o)
+			return taken
 		}
 	case !s.pending.empty():
 		return parked
@@ -462,6 +476,10 @@ func (s *Session) refused() {
 		s.work.fail(err)
 		return
 	}
+	if b := s.blocked.Load(); b != nil {
+		b.fail(failure(unavailable(err)))
+		return
+	}
 	s.turnedAway = err
 }
 
@@ -473,6 +491,10 @@ func (s *Session) Done(res *op.Result, err error) {
 	s.conn.Wake()
 	if s.work != nil && s.pending.empty() {
 		s.work.carried(s, res, err)
+		return
+	}
+	if b := s.blocked.Load(); b != nil && s.pending.empty() {
+		b.carried(res, err)
 		return
 	}
 	p := s.pending.pop()
@@ -498,12 +520,13 @@ func unavailable(err error) string {
 	return "LOADING " + err.Error()
 }
 
-// Patient implements the server's Patient: who listens waits for us.
-func (s *Session) Patient() bool { return s.ears.count.Load() > 0 }
+// Patient implements the server's Patient: who listens, or waits for a key, waits for us.
+func (s *Session) Patient() bool { return s.ears.count.Load() > 0 || s.blocked.Load() != nil }
 
 // Close implements the server's Session.
 func (s *Session) Close() {
 	s.closed.Store(true)
+	s.leave()
 	s.deafenAll()
 	s.inbox.discard(&s.d.hub.queued)
 	s.d.forget(s)

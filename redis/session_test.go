@@ -37,6 +37,7 @@ type wire struct {
 	in, out []byte
 	need    int
 	closed  bool
+	timers  []*timer
 	woken   chan struct{}
 }
 
@@ -46,6 +47,31 @@ func (w *wire) Wake() {
 	default:
 	}
 }
+
+// After keeps what is to be done later for pass to do.
+func (w *wire) After(d time.Duration, f func()) (stop func()) {
+	timer := &timer{w.engine.Status().Now + int64(d), f}
+	w.timers = append(w.timers, timer)
+	return func() { timer.f = nil }
+}
+
+// timer is something that is to be done at a time, Unix ns.
+type timer struct {
+	at int64
+	f  func()
+}
+
+// due does what is to be done by now.
+func (w *wire) due() {
+	now := w.engine.Status().Now
+	for _, t := range w.timers {
+		if f := t.f; f != nil && t.at <= now {
+			t.f = nil
+			f()
+		}
+	}
+}
+
 func (w *wire) ID() uint64         { return w.id }
 func (w *wire) RemoteAddr() string { return fmt.Sprintf("127.0.0.1:%d", 40000+w.id) }
 func (w *wire) LocalAddr() string  { return "127.0.0.1:6379" }
@@ -92,6 +118,7 @@ func (w *wire) process() {
 
 // pass is one pass of the loop, until nothing is woken.
 func (w *wire) pass() {
+	w.due()
 	w.process()
 	for !w.closed {
 		w.engine.Flush()
