@@ -38,7 +38,7 @@ func TestRecache(t *testing.T) {
 		{"with all that was known", &op.Get{Key: key(0, "to")}, op.Result{Value: []byte("late"), Recache: x | z}},
 		{"appended", &op.Splice{Key: key(0, "to"), Value: []byte("r"), Most: 5}, op.Result{}},
 		{"which ends it as well", &op.Get{Key: key(0, "to")}, op.Result{Value: []byte("later")}},
-		{"ended", &op.Claim{Key: key(0, "to"), Life: life(0)}, op.Result{Status: op.Missing}},
+		{"ended, and shown for the last time", &op.Claim{Key: key(0, "to"), Life: life(0)}, op.Result{Value: []byte("later")}},
 		{"ended", &op.Get{Key: key(0, "to")}, op.Result{Status: op.Missing}},
 	} {
 		got := f.one(step.do)

@@ -223,18 +223,18 @@ func parseCounter(b []byte) (uint64, bool) {
 
 func (s *State) count(o *op.Count, res *op.Result) {
 	f := s.at(o.Key)
-	if f.e == nil && !o.Create {
+	var room [maxCounter]byte
+	switch {
+	case f.e == nil && !o.Create:
 		res.Status = op.Missing
+		return
+	case f.e == nil:
+		res.Uint = o.Initial
+		s.setString(&f, strconv.AppendUint(room[:0], o.Initial, 10), 0, o.Life, res)
 		return
 	}
 	if st, ok := meets(o.Cond, &f); !ok {
 		res.Status = st
-		return
-	}
-	var room [maxCounter]byte
-	if f.e == nil {
-		res.Uint = o.Initial
-		s.setString(&f, strconv.AppendUint(room[:0], o.Initial, 10), 0, o.Life, res)
 		return
 	}
 	if f.kind() != op.String {

@@ -9,7 +9,7 @@ const (
 )
 
 // Claim reads a string as Get does, and claims it if it is outdated, or ends before Soon, and nobody has: Found says whether it did that, and Recache
-// what was known before. Life is its new deadline, if not Keep; what that ends at once is Missing. A missing key becomes an empty string with the
+// what was known before. Life is its new deadline, if not Keep; what that ends at once is shown for the last time. A missing key becomes an empty string with the
 // life Fresh if Create, claimed by this; otherwise it is Missing. A Soon of Forever is before everything.
 type Claim struct {
 	Key    Key

@@ -60,7 +60,7 @@ type IncrBy struct {
 // Count adds to a decimal unsigned 64-bit counter as memcached does: upwards it wraps, downwards it stops at 0.
 // Missing without Create; with it a missing key becomes Initial with Life, which one that is there gets only with Renew. Uint is the new value, Version
 // the new version.
-// NotInteger when it holds anything else. Cond may be IfVersion.
+// NotInteger when it holds anything else. Cond may be IfVersion; it is not asked of what Create makes.
 type Count struct {
 	Key     Key
 	Delta   uint64
