@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -35,19 +36,19 @@ func (s *Session) read(row *command, rest []byte, end int) (n, next int, more bo
 			return s.say(end, false, unknownCommand)
 		}
 	}
-	if row.touches && !s.touched && len(keys) > 0 {
-		s.touch(keys)
-		return 0, 0, false
-	}
 	if err := s.failure(); err != nil {
 		s.finished()
 		return s.say(end, false, noQuorum+err.Error())
+	}
+	if row.touches && len(keys) > 0 {
+		s.at += used
+		s.touch(row, keys)
+		return 0, 0, false
 	}
 	shown, ok := s.show(row, keys)
 	if !ok {
 		return 0, 0, false
 	}
-	s.touched = false
 	if shown < len(keys) {
 		_, used, _ = gather(w.batch(shown), line)
 	} else if used == len(line) {
@@ -78,15 +79,25 @@ func (s *Session) failure() error {
 	return s.failed
 }
 
-func (s *Session) finished() { s.at, s.touched, s.failed, s.waiting = 0, false, nil, false }
+func (s *Session) finished() { s.at, s.failed, s.waiting = 0, nil, false }
 
-// touch queues an Expire for each of keys, with the life that is in w.touch.
-func (s *Session) touch(keys []op.Key) {
-	s.touched = true
+// touch queues an Expire for each of keys, with the life that is in w.touch. What they find is shown as row says.
+func (s *Session) touch(row *command, keys []op.Key) {
+	s.w.touch.Fetch = true
 	for _, k := range keys {
 		s.w.touch.Key = k
-		s.submit(&s.w.touch, owed{}, 0)
+		s.submit(&s.w.touch, owed{value: row.value, text: bytes.Clone(k.Name)}, 0)
 	}
+}
+
+// touched shows what one of them found.
+func (s *Session) touched(out []byte, r *op.Result, o *owed) []byte {
+	if r.Status != op.OK {
+		s.w.count.add(touchMisses)
+		return out
+	}
+	s.w.count.add(touchHits)
+	return o.value(out, o.text, r)
 }
 
 // show reads keys and appends the values of those that are there. It tells how many of keys are answered then, or that the read has to wait.
@@ -146,15 +157,11 @@ type viewFunc func(s *Session, name []byte, res *op.Result)
 // showLine is the one of get and its like.
 func (s *Session) showLine(name []byte, res *op.Result) {
 	w := s.w
-	hit, miss := getHits, getMisses
-	if w.row.touches {
-		hit, miss = touchHits, touchMisses
-	}
 	if res.Status != op.OK {
-		w.count.add(miss)
+		w.count.add(getMisses)
 		return
 	}
-	w.count.add(hit)
+	w.count.add(getHits)
 	s.out = w.row.value(s.out, name, res)
 }
 

@@ -25,7 +25,7 @@ var metaFixed = []string{
 	"mg a N30 v t\nmg a N30 v t\nms a 1 T100\n1\nmg a v N30\n", "mg a N30\nmg a N30\nmg a\nmg a v\n", "ms a 1 T100\n1\nmg a R30\nmg a R30\nmg a R120\nmg a R120\nmg a\n", "ms a 1\n1\nmg a R120\n",
 	"ms a 1 T100\n1\nmd a I\nmg a v t\nmg a v t\nmg a\nms a 1\n2\nmg a v\n", "ms a 1\n1\nmd a I T100\nmg a t s\nmg a t\n", "ms a 1\n1\nmd a T100\nmg a t\n", "md a I\n", "ms a 1\n1\nmd a I C5\nmg a v\n", "ms a 1\n1\nmd a I q\nmg a\n",
 	"ms a 1\n1\nmd a I\nget a\ngets b\nmg a\n", "ms a 1\n1\nmd a I\nincr a 1\nmg a\n", "mg a T30\nms a 1\n1\nmg a t\nmg a T100 t\nmg a t\nmg a T0 t\n", "mg a Nx\nmn\n", "mg a N Tx Rx\nmn\n",
-	"ms a 1 T100\n1\nmg a T100 R120 t v\nmg a R300\n", "mg a N30 T100 t\n", "mg a N0 t R30 s v f\n", "mg a N30 q\nmg a q\nmn\n",
+	"ms a 1 T100\n1\nmg a T100 R120 t v\nmg a R300\n", "ms a 1\n1\nmg a v T-1\nmg a\n", "mg a N-1 v\nmg a\n", "ms a 1\n1\nmg a T-1 q\nmn\n", "mg a N30 T100 t\n", "mg a N0 t R30 s v f\n", "mg a N30 q\nmg a q\nmn\n",
 	"ms a 1 I\n1\nms a 1 I C1\n2\nmg a v\n", "ms a 1 T100\n1\nmd a I\nmg a\nms a 1 I C1\n2\nmg a v t\nmg a\n",
 }
 

@@ -21,7 +21,7 @@ const (
 	oneState = 4 << 20
 	// maxBatch is the same in keys, and maxTouch in keys that a command also touches.
 	maxBatch = 1024
-	maxTouch = maxOwed
+	maxTouch = 16
 	// keepDone is how large a buffer for replies a session keeps.
 	keepDone = 4 << 10
 )
@@ -55,7 +55,6 @@ type Session struct {
 
 	// Where the session stands within a command that reads keys.
 	at      int   // bytes of its keys that are answered
-	touched bool  // whether the keys from there on were touched
 	failed  error // of such a touch
 	waiting bool  // whether its read was put off
 
@@ -69,9 +68,10 @@ type Session struct {
 	closing bool
 }
 
-// owed is what a write on its way will need for its answer. Without reply it is part of a command that reads keys, and says nothing by itself.
+// owed is what a write on its way will need for its answer. Either reply or value is set; the latter is of a command that touches keys, of which this is one.
 type owed struct {
 	reply  replyFunc
+	value  func(out, name []byte, r *op.Result) []byte
 	quiet  bool   // of the text protocol: no answer at all; of the others: only an unexpected one
 	opcode byte   // of the binary protocol
 	opaque uint32 // likewise
@@ -302,10 +302,10 @@ func (s *Session) Done(res *op.Result, err error) {
 	switch {
 	case err != nil && !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrVersion):
 		s.closing = true // any answer could be taken for the outcome, which nobody knows
+	case o.reply == nil && err != nil:
+		s.failed = err
 	case o.reply == nil:
-		if err != nil {
-			s.failed = err
-		}
+		s.done = s.touched(s.done, res, o)
 	case s.binary && err != nil:
 		s.done = appendProblem(s.done, o.opcode, o.opaque, statusTemporary, err.Error())
 	case s.binary:
