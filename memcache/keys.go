@@ -110,6 +110,9 @@ func (s *Session) show(row *command, keys []op.Key) (shown int, ok bool) {
 // look reads keys; w.view is called for each.
 func (s *Session) look(keys []op.Key) (shown int, ok bool) {
 	w := s.w
+	if !s.user.All() {
+		s.hide(keys)
+	}
 	w.keys, w.shown, s.waiting = keys, 0, false
 	var r op.Read
 	switch len(keys) {

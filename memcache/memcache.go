@@ -73,8 +73,9 @@ type Conn interface {
 
 // A Dialect makes sessions and counts what they do. Any goroutine may use it.
 type Dialect struct {
-	conf  Config
-	users atomic.Pointer[users.Set]
+	conf   Config
+	users  atomic.Pointer[users.Set]
+	rights atomic.Pointer[rights]
 
 	accesses atomic.Pointer[accesses]
 
@@ -99,13 +100,18 @@ func New(c Config) *Dialect {
 		c.Anonymous = users.Default
 	}
 	d := &Dialect{conf: c, workers: make(map[engine.Engine]*worker)}
-	d.users.Store(c.Users)
+	if c.Users != nil {
+		d.SetUsers(c.Users)
+	}
 	return d
 }
 
 // SetUsers gives the dialect other users, not nil. Connections keep theirs if they are there still, with their new rights; the others are
 // closed at their next request. Any goroutine may call it.
-func (d *Dialect) SetUsers(set *users.Set) { d.users.Store(set) }
+func (d *Dialect) SetUsers(set *users.Set) {
+	d.rights.Store(rightsOf(set))
+	d.users.Store(set)
+}
 
 // Session makes the dialect of one connection. e belongs to the worker that will run it.
 func (d *Dialect) Session(e engine.Engine, c Conn) *Session {

@@ -284,6 +284,9 @@ func (s *Session) full() bool { return s.outstanding() >= maxOwed || s.queued > 
 
 // submit puts a write on its way, with size bytes of a value.
 func (s *Session) submit(w op.Write, o owed, size int) {
+	if !s.user.All() && !s.mayWrite(w) {
+		w = s.forbid(&o)
+	}
 	s.owed = append(s.owed, o)
 	s.queued += size
 	s.w.e.Write(w, s)

@@ -33,6 +33,9 @@ func connStats(s *Session, a [][]byte) { s.line(s.stats(a)) }
 
 // stats writes what was asked for and returns the line behind it, unknownCommand or another error if there is nothing of the name.
 func (s *Session) stats(a [][]byte) (end string) {
+	if !s.mayAsk() {
+		return denied
+	}
 	about := ""
 	if len(a) > 0 {
 		about = string(a[0])

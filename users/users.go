@@ -79,7 +79,7 @@ func (u *User) Open() bool { return u.open }
 
 // May says whether the user may use the command with that number of the Catalogue.
 func (u *User) May(command int) bool {
-	return u.allCommands || u.commands[command/64]&(1<<(command%64)) != 0
+	return u.allCommands || command >= 0 && u.commands[command/64]&(1<<(command%64)) != 0
 }
 
 // MayKey says whether the user may use a key in the way of a.
@@ -203,6 +203,16 @@ func byName(u *User, name string) int { return strings.Compare(u.Name, name) }
 
 // Users are all, by name.
 func (s *Set) Users() []*User { return s.users }
+
+// Number is that of a command, a name without subcommands, in the Catalogue; -1, which no user may, if it has none.
+func (s *Set) Number(command string) int {
+	if s.catalogue != nil {
+		if all := s.catalogue.Command(command); len(all) > 0 {
+			return all[0]
+		}
+	}
+	return -1
+}
 
 // Default is the user of who has not logged in, nil if everybody has to.
 func (s *Set) Default() *User { return s.Anonymous(Default) }

@@ -97,13 +97,13 @@ func redisUsers(c *config.Config) (*users.Set, error) {
 	return set, nil
 }
 
-// memcachedUsers reads the users that may log in on the memcached ports.
+// memcachedUsers reads the users that may log in on the memcached ports: nil if nobody needs to.
 func memcachedUsers(c *config.Config) (*users.Set, error) {
-	set := users.New(redis.Catalogue())
 	name := c.MemcachedAuthFile
 	if name == "" {
-		return set, nil
+		return nil, nil
 	}
+	set := users.New(redis.Catalogue())
 	text, err := readSecret("memcached-auth-file", name)
 	if err != nil {
 		return nil, err
