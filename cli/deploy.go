@@ -240,7 +240,10 @@ func newProgress(out io.Writer, targets []deploy.Target) *progress {
 // looksOn are the steps that change nothing.
 var looksOn = map[string]bool{"look": true, "plan": true, "note": true, "group": true, "take back": true}
 
-const eraseLine = "\r\x1b[K"
+const (
+	eraseLine = "\r\x1b[K"
+	maxBusy   = 79 // bytes: a line that wrapped could not be erased
+)
 
 func (p *progress) tell(e deploy.Event) {
 	p.mu.Lock()
@@ -261,7 +264,8 @@ func (p *progress) tell(e deploy.Event) {
 	if p.terminal {
 		line = eraseLine + line
 		if len(p.busy) > 0 {
-			line += "... " + strings.Join(p.busy, ", ")
+			now := "... " + strings.Join(p.busy, ", ")
+			line += now[:min(len(now), maxBusy)]
 		}
 	}
 	io.WriteString(p.out, line)
