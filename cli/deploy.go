@@ -69,6 +69,7 @@ func (p Program) deploy() *cobra.Command {
 	flags.StringVar(&f.dir, "dir", "holdfast-deploy", "directory of the group's certificates, for now and later")
 	flags.StringVar(&f.user, "user", "root", "whom to log in as; anybody but root needs sudo without a password")
 	flags.DurationVar(&f.Wait, "wait", 2*time.Minute, "how long to wait for the group, and for each controller that was restarted")
+	flags.DurationVar(&f.Pause, "pause", 310*time.Second, "how long to wait between restarts: memcached clients leave a server whose connection was cut alone for a while, 300s as 'holdfast config' has it")
 	return c
 }
 
@@ -238,7 +239,7 @@ func newProgress(out io.Writer, targets []deploy.Target) *progress {
 }
 
 // looksOn are the steps that change nothing.
-var looksOn = map[string]bool{"look": true, "plan": true, "note": true, "group": true, "take back": true}
+var looksOn = map[string]bool{"look": true, "plan": true, "note": true, "group": true, "pause": true, "take back": true}
 
 const (
 	eraseLine = "\r\x1b[K"

@@ -59,6 +59,9 @@ type Options struct {
 	Pacemaker bool           // leaves starting and stopping to Pacemaker, as a clone
 	DryRun    bool
 	Wait      time.Duration // how long to wait for the group, and for each controller that was restarted
+	// Pause is how long to wait before the next controller is restarted: a client that leaves a server alone for a while when its connection was
+	// cut must know this one again, or it might know none in the end.
+	Pause time.Duration
 
 	// Tell hears what happens, from several goroutines.
 	Tell func(Event)
@@ -92,7 +95,8 @@ func (f *Failure) Unwrap() error { return f.Err }
 // deployment is one run.
 type deployment struct {
 	Options
-	hosts []*host
+	hosts     []*host
+	restarted bool // a controller that ran
 }
 
 // host is one of the machines, and what is known and decided about it. Between the phases of a run only one goroutine has it.

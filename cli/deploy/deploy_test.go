@@ -391,7 +391,17 @@ func TestUpgradeRolls(t *testing.T) {
 	w.did, w.down = nil, 0
 	o := options(t, w, kept, "two")
 	o.Upgrade = true
+	o.Pause = 30 * time.Millisecond
+	begin, pauses := time.Now(), 0
+	o.Tell = func(e Event) {
+		if e.Step == "pause" && e.Text != "" {
+			pauses++
+		}
+	}
 	mustRun(t, o)
+	if took := time.Since(begin); pauses != 2 || took < 2*o.Pause {
+		t.Errorf("%d pauses in %s", pauses, took)
+	}
 	var order []string
 	for _, d := range w.did {
 		if host, did, _ := strings.Cut(d, " "); did == "install" {

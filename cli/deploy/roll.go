@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // roll changes the running controllers one after the other, the leader last, and stops at the first that fails.
@@ -79,12 +80,30 @@ func (d *deployment) drain(ctx context.Context, h *host) error {
 	if len(d.hosts) == 1 {
 		return nil // nobody takes over from it
 	}
+	if err := d.pause(ctx, h); err != nil {
+		return err
+	}
 	return d.step(h, "drain", "see 'holdfast status' there", func() (string, error) {
 		if err := d.await(ctx, h, d.isWhole); err != nil {
 			return "", fmt.Errorf("not safe: %w", err)
 		}
 		_, err := d.run(ctx, h, drainScript, configFile)
 		return "safe to stop", err
+	})
+}
+
+// pause waits until the clients of a controller that was restarted before know it again.
+func (d *deployment) pause(ctx context.Context, h *host) error {
+	if !d.restarted || d.Pause <= 0 {
+		d.restarted = true
+		return nil
+	}
+	return d.step(h, "pause", "", func() (string, error) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(d.Pause):
+		}
+		return "for clients that leave a server alone for a while", ctx.Err()
 	})
 }
 
