@@ -19,11 +19,17 @@ const (
 
 // history is what this member has seen of note, for people. Guarded by Node.mu.
 type history struct {
-	ring   [keptEvents]engine.Event
+	ring   [keptEvents]told
 	count  int              // that were ever put in
 	last   map[string]int64 // by kind, Unix ns: when one was last added to, of those that are told as one
 	absent map[uint64]int64 // members that are missing: since when, Unix ns
 	heard  map[uint64]bool  // members whose presence is known
+}
+
+// told is an event. Where text is not nil it makes the text of it, when somebody asks: those that come by the thousand are only counted.
+type told struct {
+	engine.Event
+	text func(e *engine.Event) string
 }
 
 // all returns what is kept, the oldest first.
@@ -31,13 +37,17 @@ func (h *history) all() []engine.Event {
 	kept := min(h.count, keptEvents)
 	list := make([]engine.Event, 0, kept)
 	for i := h.count - kept; i < h.count; i++ {
-		list = append(list, h.ring[i%keptEvents])
+		t := &h.ring[i%keptEvents]
+		if t.text != nil {
+			t.Text = t.text(&t.Event)
+		}
+		list = append(list, t.Event)
 	}
 	return list
 }
 
 func (h *history) add(e engine.Event) {
-	h.ring[h.count%keptEvents] = e
+	h.ring[h.count%keptEvents] = told{Event: e}
 	h.count++
 }
 
@@ -49,13 +59,12 @@ func (h *history) more(e engine.Event, text func(e *engine.Event) string) {
 	newest := &h.ring[(h.count+keptEvents-1)%keptEvents]
 	goesOn := h.count > 0 && newest.Kind == e.Kind && newest.Member == e.Member && e.At-h.last[e.Kind] < int64(together)
 	h.last[e.Kind] = e.At
-	if !goesOn {
-		h.add(e)
-		newest = &h.ring[(h.count+keptEvents-1)%keptEvents]
-	} else {
+	if goesOn {
 		newest.Count, newest.Took = newest.Count+e.Count, max(newest.Took, e.Took)
+		return
 	}
-	newest.Text = text(newest)
+	h.add(e)
+	h.ring[(h.count-1)%keptEvents].text = text
 }
 
 // tell puts an event of now into the history. Caller holds mu.
