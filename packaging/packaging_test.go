@@ -183,7 +183,6 @@ func checkDeb(t *testing.T, deb string) {
 		"/usr/bin/holdfast":                                  "-rwxr-xr-x",
 		"/etc/holdfast/holdfast.toml":                        "-rw-r-----",
 		"/lib/systemd/system/holdfast.service":               "-rw-r--r--",
-		"/lib/systemd/system/holdfast.socket":                "-rw-r--r--",
 		"/usr/lib/ocf/resource.d/holdfast/holdfast":          "-rwxr-xr-x",
 		"/usr/lib/sysusers.d/holdfast.conf":                  "-rw-r--r--",
 		"/usr/lib/tmpfiles.d/holdfast.conf":                  "-rw-r--r--",

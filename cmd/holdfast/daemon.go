@@ -42,13 +42,18 @@ const (
 )
 
 // serve runs the daemon until a signal or a failure ends it.
-func serve(c config.Config, out io.Writer) error {
+func serve(c config.Config, out io.Writer) (err error) {
 	log := logger(&c)
 	slog.SetDefault(log)
 	stop := stopSignal(log)
 
 	d := &process{config: &c, log: log, started: time.Now(), stop: stop}
-	defer d.close()
+	defer func() {
+		if err != nil { // the next start may fail too: clients had better be refused and turn to another controller
+			release(d.listeners)
+		}
+		d.close()
+	}()
 	if err := d.begin(); err != nil {
 		return err
 	}
@@ -130,6 +135,7 @@ func (d *process) begin() (err error) {
 	if d.listeners, err = listenAll(c, peers); err != nil {
 		return err
 	}
+	keep(d.listeners)
 	d.host = newHost(d.listeners, c)
 	d.dialects = dialects{
 		redis: redis.New(redis.Config{

@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -74,7 +72,7 @@ func listenAll(c *config.Config, peers []config.Listener) (all []open, err error
 	}{{redisPort, c.Redis()}, {sentinelPort, c.Sentinel()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
 		for _, l := range group.listeners {
 			where := bound(l)
-			ln := passed[where]
+			ln := passed[where].Listener
 			delete(passed, where)
 			if ln == nil {
 				if ln, err = server.Listen(l.Address, os.FileMode(mode)); err != nil {
@@ -85,28 +83,35 @@ func listenAll(c *config.Config, peers []config.Listener) (all []open, err error
 			all = append(all, open{ln, l, group.protocol})
 		}
 	}
-	if len(passed) > 0 {
-		closeAll(all)
-		return nil, fmt.Errorf("systemd has opened %s for this service and no setting names it: write ListenStream= in holdfast.socket as the settings have it",
-			strings.Join(slices.Sorted(maps.Keys(passed)), " and "))
+	for where, p := range passed {
+		p.Close()
+		if !p.kept {
+			closeAll(all)
+			return nil, fmt.Errorf("systemd has opened %s for this service and no setting names it: write ListenStream= in its socket unit as the settings have it", where)
+		}
+		forget(where) // an address that the settings named when it was kept
 	}
 	return all, nil
 }
 
-// inherited returns the listeners that systemd passed (holdfast.socket), by their addresses.
-func inherited() (map[string]net.Listener, error) {
-	all, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("the sockets that systemd has opened for this service: %w", err)
-	}
-	passed := map[string]net.Listener{}
-	for _, ln := range all {
-		if ln == nil {
-			return nil, errors.New("systemd passed something that is no listening socket: holdfast.socket may have lines of ListenStream= alone")
+// passed is a listener that systemd has passed.
+type passed struct {
+	net.Listener
+	kept bool // for an earlier life of the daemon, and not opened by a socket unit
+}
+
+// inherited returns the listeners that systemd passed, by their addresses.
+func inherited() (map[string]passed, error) {
+	all := map[string]passed{}
+	for _, f := range activation.Files(true) {
+		ln, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("systemd passed %s, which is no listening socket: its socket unit may have lines of ListenStream= alone", f.Name())
 		}
-		passed[ln.Addr().String()] = ln
+		all[ln.Addr().String()] = passed{ln, strings.HasPrefix(f.Name(), keptPrefix)}
 	}
-	return passed, nil
+	return all, nil
 }
 
 // bound is the address of l as its listener will tell it: a name looked up, and no host as any.

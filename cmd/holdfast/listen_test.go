@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"holdfast/config"
 )
 
@@ -28,6 +30,7 @@ func TestInheritedChild(t *testing.T) {
 		fmt.Println(err)
 		return
 	}
+	keep(all)
 	for _, o := range all {
 		client, err := o.Accept()
 		if err != nil {
@@ -39,11 +42,12 @@ func TestInheritedChild(t *testing.T) {
 	closeAll(all)
 }
 
-// child runs TestInheritedChild with sockets passed as systemd does.
-func child(t *testing.T, addresses string, sockets ...*os.File) string {
+// child runs TestInheritedChild with sockets passed as systemd does, all by the same name.
+func child(t *testing.T, addresses, name string, sockets ...*os.File) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" -test.run '^TestInheritedChild$'`, os.Args[0])
-	cmd.Env = append(os.Environ(), passedEnv+"="+addresses, fmt.Sprintf("LISTEN_FDS=%d", len(sockets)))
+	names := strings.TrimSuffix(strings.Repeat(name+":", len(sockets)), ":")
+	cmd.Env = append(os.Environ(), passedEnv+"="+addresses, fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "LISTEN_FDNAMES="+names)
 	cmd.ExtraFiles = sockets
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -85,7 +89,7 @@ func TestInherited(t *testing.T) {
 	}
 	defer two.Close()
 
-	child(t, ln.Addr().String()+" unix:"+path, one, two)
+	child(t, ln.Addr().String()+" unix:"+path, "holdfast.socket", one, two)
 	for _, client := range clients {
 		client.SetReadDeadline(time.Now().Add(10 * time.Second))
 		text := make([]byte, 7)
@@ -93,12 +97,80 @@ func TestInherited(t *testing.T) {
 			t.Errorf("%s: %q %v", client.RemoteAddr(), text, err)
 		}
 	}
-	if got := child(t, "127.0.0.1:0", one); !strings.Contains(got, "systemd has opened "+ln.Addr().String()+" for this service and no setting names it") {
+	if got := child(t, "127.0.0.1:0", "holdfast.socket", one); !strings.Contains(got, "systemd has opened "+ln.Addr().String()+" for this service and no setting names it") {
 		t.Errorf("a socket that no setting names: %s", got)
 	}
-	if got := child(t, ln.Addr().String()); !strings.Contains(got, "is in use by another process") {
+	if got := child(t, ln.Addr().String(), ""); !strings.Contains(got, "is in use by another process") {
 		t.Errorf("a socket that was not passed: %s", got)
 	}
+}
+
+// systemd is given the ports of clients, passes them to the next life of the daemon, and is told of those that no setting names any more.
+func TestKept(t *testing.T) {
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: t.TempDir() + "/notify", Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
+	c := config.Default()
+	c.RedisListen, c.MemcachedListen, c.AdminListen = []string{"127.0.0.1:0", "unix:" + t.TempDir() + "/s"}, nil, []string{"127.0.0.1:0"}
+	life, err := listenAll(&c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := only(life, redisPort)[0].Addr().String()
+	keep(life)
+	said, kept := hear(t, manager)
+	name := "holdfast " + strings.ReplaceAll(where, ":", "_")
+	if len(kept) != 1 || said != "FDSTORE=1\nFDNAME="+name {
+		t.Fatalf("%q, with %d descriptors", said, len(kept))
+	}
+	defer kept[0].Close()
+	closeAll(life)
+
+	client, err := net.Dial("tcp", where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	child(t, where, name, kept[0])
+	client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	text := make([]byte, 7)
+	if _, err := client.Read(text); err != nil || string(text) != "welcome" {
+		t.Errorf("a client that came between two lives: %q %v", text, err)
+	}
+	hear(t, manager) // it is kept for the life after the next
+
+	child(t, " ", name, kept[0])
+	if said, _ := hear(t, manager); said != "FDSTOREREMOVE=1\nFDNAME="+name {
+		t.Errorf("an address that no setting names any more: %q", said)
+	}
+}
+
+// hear returns the next message to systemd, and the descriptors with it.
+func hear(t *testing.T, manager *net.UnixConn) (said string, files []*os.File) {
+	t.Helper()
+	manager.SetReadDeadline(time.Now().Add(10 * time.Second))
+	b, oob := make([]byte, 4096), make([]byte, 4096)
+	n, m, _, _, err := manager.ReadMsgUnix(b, oob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:m])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), "kept"))
+		}
+	}
+	return string(b[:n]), files
 }
 
 func TestBound(t *testing.T) {

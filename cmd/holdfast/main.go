@@ -1,6 +1,6 @@
 // Holdfast keeps the shared state of an OpenStack control plane: one daemon that speaks the Redis and the memcached protocol.
 //
-// This package wires the rooms, bottom-up, and stops them top-down: daemon.go first, then listen.go, workers.go (how connections come to
+// This package wires the rooms, bottom-up, and stops them top-down: daemon.go first, then listen.go and keep.go (which systemd keeps open), workers.go (how connections come to
 // their dialect), desk.go (how the admin port comes to the state), host.go (what dialects tell of the process), secrets.go, coroner.go
 // (who tells the others when this process has died), and watchdog.go (how systemd knows that it lives). It says nothing about a key.
 package main
