@@ -152,10 +152,10 @@ def part():
 
 def faults_of(servers, agents, url):
     servers.lead(0)
-    yield disturb(agents, 'a member that follows is killed, and started again after 1 s', lambda: servers.kill_for_a_while(1, 1), WATCH)
+    yield disturb(agents, f'a member that follows is killed, and started again after {world.RESTART} s', lambda: servers.crash(1), WATCH)
     servers.mend()
     servers.lead(0)
-    yield disturb(agents, 'the leader is killed, and started again after 1 s', lambda: servers.kill_for_a_while(0, 1), WATCH)
+    yield disturb(agents, f'the leader is killed, and started again after {world.RESTART} s', lambda: servers.crash(0), WATCH)
     servers.mend()
     if url == PRINTED:
         servers.lead(0)

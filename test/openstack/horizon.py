@@ -19,7 +19,6 @@ PORT = 8000
 AT = f'http://{CONTROLLERS[0]}:{PORT}'
 USERS = world.few(30)
 HANDS = 4  # requests at a time
-RESTART = 1  # seconds until a service manager has started a daemon again, as packaging/holdfast.service has it
 ROUNDS_AFTER = 3  # pages that each user opens after the death
 
 # CACHES['default'], with {redis} and so on to be filled in, and what else the form needs. None: what holdfast config prints.
@@ -192,7 +191,7 @@ def deaths(servers, form):
     if 'redis' in form:  # who has one address waits for its return
         servers.mend()
         servers.lead(1)
-        yield 'the one Horizon talks to, started again after 1 s', lambda: servers.kill_for_a_while(0, RESTART)
+        yield f'the one Horizon talks to, started again after {world.RESTART} s', lambda: servers.crash(0)
     if form == PRINTED:
         servers.mend()
         servers.lead(0)

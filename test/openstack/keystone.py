@@ -206,7 +206,7 @@ def scenarios(servers, form):
         servers.lead(2)
         yield 'the leader', 1, lambda: servers.kill(2)
         servers.mend()
-        yield 'the member on its own controller, started again after 1 s', 2, lambda: servers.kill_for_a_while(2, 1)
+        yield f'the member on its own controller, started again after {world.RESTART} s', 2, lambda: servers.crash(2)
     elif isinstance(servers, Memcached):
         yield 'a server', 0, lambda: servers.kill(1)
     else:

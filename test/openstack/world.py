@@ -5,6 +5,7 @@ network is this run's own (see run), so nothing else is there.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ LOGS = '/srv/logs'
 OUT = '/srv/holdfast/test/openstack/out'
 START_SECONDS = 180  # a service of OpenStack takes 10 s of processor time to start, and others may want the processor too
 STOP_SECONDS = 30
+RESTART = 0.1  # seconds until a service manager has started a daemon again: systemd's default, and packaging/holdfast.service's
 
 
 with open('/etc/os-release') as f:
@@ -79,12 +81,12 @@ def in_threads(n, work):
 class Process:
     """A process with its log. Its children are in its process group and are killed with it."""
 
-    def __init__(self, name, *command, env=None, cwd='/', user=None):
+    def __init__(self, name, *command, env=None, cwd='/', user=None, **more):
         os.makedirs(LOGS, exist_ok=True)
         self.name, self.log = name, os.path.join(LOGS, name + '.log')
         with open(self.log, 'ab') as sink:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=cwd, user=user,
-                                            env={**os.environ, **(env or {})}, start_new_session=True)
+                                            env={**os.environ, **(env or {})}, start_new_session=True, **more)
 
     def running(self):
         return self.process.poll() is None
@@ -123,6 +125,12 @@ class Process:
 def accepts(host, port):
     with socket.socket() as s:
         return s.connect_ex((host, port)) == 0
+
+
+def listening(host, port):
+    """A socket whose descriptor is none of the first ten: those are for passing on."""
+    with socket.create_server((host, port), backlog=4096) as s:
+        return socket.socket(fileno=fcntl.fcntl(s.fileno(), fcntl.F_DUPFD_CLOEXEC, 10))
 
 
 def directory(name, user='root'):
@@ -171,9 +179,17 @@ class Servers:
     def kill(self, i):
         self.processes[i].kill()
 
+    def crash(self, i):
+        """kill -9 of a server that its service manager starts again."""
+        self.processes[i].kill()
+        self.come_back(i, RESTART)
+
     def kill_for_a_while(self, i, seconds):
-        """kill -9 of a server that is started again, as by its service manager."""
+        """kill -9 of a server that somebody starts again."""
         self.kill(i)
+        self.come_back(i, seconds)
+
+    def come_back(self, i, seconds):
         self.returns.append(threading.Timer(seconds, self.start, [i]))
         self.returns[-1].start()
 
@@ -199,11 +215,13 @@ class Servers:
 
 
 class Holdfast(Servers):
-    """A group of one or three. Other ports let it stand beside what it replaces."""
+    """A group of one or three. Other ports let it stand beside what it replaces. Its clients' ports are kept open while its service manager starts
+    a member again, as systemd does by packaging/holdfast.service, and are closed by kill."""
 
     def __init__(self, members=3, redis=REDIS, memcached=MEMCACHED):
         super().__init__()
         self.redis_port, self.memcached_port = redis, memcached
+        self.kept = {}  # listening sockets by number of the controller
         self.numbers = range(members)
         self.title = f'Holdfast, {members}' if members > 1 else 'Holdfast, one'
         for i in self.numbers:
@@ -216,7 +234,23 @@ class Holdfast(Servers):
         if len(self.numbers) > 1:
             members = ','.join(f'c{j + 1}={CONTROLLERS[j]}:{PEER}' for j in self.numbers)
             command += ['--name', f'c{i + 1}', '--peer-listen', f'{ip}:{PEER}', '--members', members]
-        self.processes[i] = Process(f'holdfast{i + 1}', *command)
+        if i not in self.kept:
+            self.kept[i] = [listening(ip, self.redis_port), listening(ip, self.memcached_port)]
+        first = 3  # descriptor, as systemd passes them: sd_listen_fds(3)
+        passed = range(first, first + len(self.kept[i]))
+        self.processes[i] = Process(f'holdfast{i + 1}', 'sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', *command,
+                                    env={'LISTEN_FDS': str(len(passed)), 'LISTEN_FDNAMES': ':'.join('holdfast kept' for _ in passed)}, pass_fds=passed,
+                                    preexec_fn=lambda: [os.dup2(s.fileno(), fd) for s, fd in zip(self.kept[i], passed)])
+
+    def kill(self, i):
+        super().kill(i)
+        for s in self.kept.pop(i):
+            s.close()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        for i in list(self.kept):
+            self.kill(i)
 
     def status(self, i):
         return http_json(f'http://{CONTROLLERS[i]}:{ADMIN}/status')
