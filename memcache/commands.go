@@ -86,7 +86,7 @@ var commands = [...]command{
 
 	{name: "version", max: anyArgs, conn: connVersion,
 		needed: "apr_memcache, libmemcached's tools, health checks"},
-	{name: "stats", arguments: "[settings|items|slabs|sizes|conns|reset|detail]", max: anyArgs, conn: connStats,
+	{name: "stats", arguments: "[settings|items|slabs|sizes|conns|reset|detail|cachedump class limit]", max: anyArgs, conn: connStats,
 		needed: "memcached_exporter, operators"},
 	{name: "verbosity", arguments: "level [noreply]", min: 1, max: 2, noreply: 1, conn: connVerbosity,
 		needed: "libmemcached's memverbosity; it changes nothing here"},

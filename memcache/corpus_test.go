@@ -154,7 +154,7 @@ var differences = []struct {
 	{"an unknown command with HTTP at its end closes the connection, whatever its first letter", script{"sfoo HTTP/1.1\r\nmn\r\n"}, ""},
 	{"a delay that is a time in the past is none; memcached does nothing", script{"set a 0 0 1\r\n1\r\nflush_all 1000000000\r\nget a\r\n"}, "STORED\nOK\nEND\n"},
 	{"an item too large is refused before its data has come", script{"set a 0 0 2147483645\r\nget a\r\n"}, objectTooLarge + "\n"},
-	{"keys are not listed to clients", script{"set a 0 0 1\r\n1\r\nstats cachedump 1 0\r\n"}, "STORED\nERROR\n"},
+	{"an item without a deadline has the time 0; memcached says when the server started", script{"set a 0 0 1\r\n1\r\nstats cachedump 1 0\r\nstats cachedump 2 0\r\n"}, "STORED\nITEM a [1 b; 0 s]\nEND\nEND\n"},
 	{"sizes are not counted", script{"stats sizes_enable\r\n"}, "ERROR\n"},
 	{"a counter is digits and nothing else", script{"set a 0 0 3\r\n5 x\r\nincr a 1\r\nset a 0 0 2\r\n+5\r\nincr a 1\r\n"},
 		"STORED\n" + notNumeric + "\nSTORED\n" + notNumeric + "\n"},

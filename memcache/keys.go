@@ -92,7 +92,7 @@ func (s *Session) touch(row *command, keys []op.Key) {
 
 // touched shows what one of them found.
 func (s *Session) touched(out []byte, r *op.Result, o *owed) []byte {
-	if r.Status != op.OK {
+	if r.Status != op.OK || o.value == nil {
 		s.w.count.add(touchMisses)
 		return out
 	}
@@ -139,6 +139,12 @@ func (s *Session) Show(res *op.Result) {
 	if len(w.keys) == 1 {
 		w.shown = 1
 		w.view(s, w.keys[0].Name, res)
+		return
+	}
+	if w.keys == nil { // a scan brings its names
+		for i := range res.List {
+			w.view(s, res.List[i].Value, &res.List[i])
+		}
 		return
 	}
 	limit := len(s.out) + oneState

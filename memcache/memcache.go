@@ -151,6 +151,7 @@ type worker struct {
 
 	meta     meta         // of the meta command that is being carried out,
 	metaLine metaLine     // and what else its answer needs
+	found    []op.Key     // by the scan of cachedump
 	wanted   bool         // whether what mg found is to be claimed
 	keyRoom  [maxKey]byte // for a key that came encoded
 	claim    op.Claim

@@ -24,7 +24,7 @@ func rightsOf(set *users.Set) *rights {
 func (s *Session) mayWrite(w op.Write) bool {
 	u, r := s.user, s.w.d.rights.Load()
 	need, access := r.set, users.Write
-	switch w.(type) {
+	switch w := w.(type) {
 	case *op.Flush:
 		return u.May(r.flush)
 	case *op.Splice:
@@ -32,7 +32,9 @@ func (s *Session) mayWrite(w op.Write) bool {
 	case *op.Delete:
 		need = r.del
 	case *op.Expire:
-		need = r.expire
+		if need = r.expire; w.Fetch {
+			access |= users.Read
+		}
 	case *op.Count:
 		need, access = r.incr, users.Read|users.Write
 	case *op.Claim, *op.Tx:
@@ -58,8 +60,13 @@ func (s *Session) mayAsk() bool { return s.user.All() || s.user.May(s.w.d.rights
 
 // forbid makes a write that is not allowed one that does nothing, so that its answer comes in its turn.
 func (s *Session) forbid(o *owed) op.Write {
-	if o.reply != nil {
+	switch u := s.user; {
+	case o.reply != nil:
 		o.reply = replyDenied
+	case u.May(s.w.d.rights.Load().get) && u.MayKey(o.text, users.Read): // of gat, that is only a get
+		return &op.Expire{Key: memcacheKey(o.text), Life: op.Life{Kind: op.Keep}, Fetch: true}
+	default:
+		o.value = nil
 	}
 	s.w.del = op.Delete{}
 	return &s.w.del

@@ -189,6 +189,9 @@ func (s *Session) command(line, in []byte, end int) (n, next int, more bool) {
 		return s.say(end, false, unknownCommand)
 	}
 	quiet := row.noreply > 0 && len(args) >= row.noreply && string(args[len(args)-1]) == "noreply"
+	if row.name == "stats" && len(args) > 0 && string(args[0]) == "cachedump" {
+		return s.cachedump(args[1:], end)
+	}
 	if row.conn != nil {
 		if s.outstanding() > 0 {
 			return 0, 0, false
