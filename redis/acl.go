@@ -129,6 +129,8 @@ func aclDryRun(s *Session, q *request, b []byte) []byte {
 		return resp.Bulk(b, "This user has no permissions to run the '"+d.object+"' command")
 	case deniedKey:
 		return resp.Bulk(b, "This user has no permissions to access the '"+d.object+"' key")
+	case deniedPattern:
+		return resp.Bulk(b, d.error().Error())
 	case deniedChannel:
 		return resp.Bulk(b, "This user has no permissions to access the '"+d.object+"' channel")
 	}
@@ -177,9 +179,9 @@ type refusalEntry struct {
 }
 
 // deniedLogin is the reason of an entry about a wrong password.
-const deniedLogin denied = deniedChannel + 1
+const deniedLogin denied = deniedPattern + 1
 
-var reasons = [...]string{deniedCommand: "command", deniedKey: "key", deniedChannel: "channel", deniedLogin: "auth"}
+var reasons = [...]string{deniedCommand: "command", deniedKey: "key", deniedChannel: "channel", deniedPattern: "key", deniedLogin: "auth"}
 
 func (l *refusalLog) add(s *Session, d denial, place string) {
 	if len(d.object) > maxObject {

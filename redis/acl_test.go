@@ -9,7 +9,7 @@ import (
 )
 
 // limited is a user with rights of every kind.
-const limited = "user bob on >pw ~a:* %R~r:* %W~w:* resetchannels &ch* -@all +@read +set +del +client +config|get -client|kill +multi +exec +watch +eval +rename"
+const limited = "user bob on >pw ~a:* %R~r:* %W~w:* resetchannels &ch* -@all +@read +set +del +client +config|get -client|kill +multi +exec +watch +eval +rename +publish +sort +sunionstore +zunionstore +lmpop"
 
 // TestOracleUsers gives a real Redis and this one the same users, and compares what they may.
 func TestOracleUsers(t *testing.T) {
@@ -69,6 +69,24 @@ const usersScript = `
 	get
 	watch a:1 b
 	unwatch
+	publish x y
+	publish ch1 y
+	sort a:2
+	sort b
+	sort a:2 by nosort
+	sort a:2 by x*
+	sort a:2 get x*
+	sort a:2 store b
+	sort a:2 store w:9
+	sunionstore w:9 r:1
+	sunionstore r:9 a:1x
+	sunionstore w:9 b
+	zunionstore w:9 1 r:1
+	zunionstore w:9 2 r:1 b
+	zunionstore r:9 1 a:1x
+	lmpop 1 a:x left
+	lmpop 2 a:x b left
+	eval "return redis.call('sort', 'a:2', 'get', 'x*')" 0
 	echo x
 	select 0
 	select abc
@@ -161,7 +179,7 @@ func TestAclCommands(t *testing.T) {
 	w := newServer(t, Config{Users: userSet(t, limited)}).dial()
 	w.expect("acl users", "*2\r\n$3\r\nbob\r\n$7\r\ndefault\r\n")
 	want := "user bob on #30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4 ~a:* %R~r:* %W~w:* resetchannels &ch* " +
-		"-@all +@read +set +del +client +config|get -client|kill +multi +exec +watch +eval +rename"
+		"-@all +@read +set +del +client +config|get -client|kill +multi +exec +watch +eval +rename +publish +sort +sunionstore +zunionstore +lmpop"
 	if got := w.do("acl list"); !strings.Contains(got, want+"\r\n") || !strings.Contains(got, "user default on nopass ~* &* +@all\r\n") {
 		t.Errorf("ACL LIST: %q", got)
 	}
@@ -199,7 +217,7 @@ func TestAclCommands(t *testing.T) {
 func TestRightsAllocateNothing(t *testing.T) {
 	set := userSet(t, limited)
 	u := set.Find([]byte("bob"))
-	for _, line := range []string{"get a:1", "mget a:1 r:1", "set w:1 x", "eval x 1 a:1"} {
+	for _, line := range []string{"get a:1", "mget a:1 r:1", "set w:1 x", "eval x 1 a:1", "publish ch x"} {
 		var p resp.Parser
 		p.Next([]byte(encode(line)))
 		row, err := lookup(p.Args)
@@ -226,4 +244,22 @@ func BenchmarkRights(b *testing.B) {
 			b.Fatal("refused")
 		}
 	}
+}
+
+// COMMAND says of keys what Redis says: where they are, and as far as rights go by it, what is done with them.
+func TestKeySpecs(t *testing.T) {
+	w := newServer(t, Config{}).dial()
+	const find = "$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n"
+	for command, want := range map[string]string{
+		"get":    "*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n" + find + ":1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n",
+		"mset":   "*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RW\r\n+update\r\n" + find + ":1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:-1\r\n$7\r\nkeystep\r\n:2\r\n$5\r\nlimit\r\n:0\r\n*0\r\n",
+		"exists": "*1\r\n*6\r\n$5\r\nflags\r\n*1\r\n+RO\r\n" + find,
+		"lmpop":  "*1\r\n*6\r\n$5\r\nflags\r\n*3\r\n+RW\r\n+access\r\n+update\r\n" + find + ":1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$6\r\nkeynum\r\n$4\r\nspec\r\n*6\r\n$9\r\nkeynumidx\r\n:0\r\n$8\r\nfirstkey\r\n:1\r\n$7\r\nkeystep\r\n:1\r\n",
+		"ping":   "*0\r\n*0\r\n*0\r\n",
+	} {
+		if got := w.do("command info " + command); !strings.Contains(got, want) {
+			t.Errorf("COMMAND INFO %s lacks\n%q:\n%q", command, want, got)
+		}
+	}
+	w.expect("command getkeysandflags set k v", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RW\r\n+update\r\n")
 }

@@ -248,10 +248,11 @@ func infoCommands(i *infoText) {
 		if t.calls+t.rejected == 0 {
 			continue
 		}
-		us, each := t.ns/1000, 0.0
+		each := 0.0 // of those that were timed, for those that were not
 		if n := t.timedCalls(); n > 0 {
 			each = float64(t.ns) / 1000 / float64(n)
 		}
+		us := uint64(each * float64(t.calls))
 		i.line("cmdstat_"+row.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d", t.calls, us, each, t.rejected, t.failed))
 	}
 }

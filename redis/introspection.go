@@ -94,7 +94,7 @@ func (c *Command) marked() []string {
 // keySpecs says where the keys are, and what is done with them. Keys that only their command can find are left out.
 func (c *Command) keySpecs(b []byte, v resp.Version) []byte {
 	fixed := c.Keys.First > 0
-	b = v.Set(b, b2i(fixed))
+	b = v.Set(b, b2i(fixed)+b2i(c.numbered > 0))
 	if fixed {
 		last := c.Keys.Last
 		if last > 0 {
@@ -108,6 +108,13 @@ func (c *Command) keySpecs(b []byte, v resp.Version) []byte {
 		b = resp.Integer(resp.Bulk(b, "lastkey"), int64(last))
 		b = resp.Integer(resp.Bulk(b, "keystep"), int64(max(c.Keys.Step, 1)))
 		b = resp.Integer(resp.Bulk(b, "limit"), 0)
+	}
+	if c.numbered > 0 {
+		b = c.keySpec(b, v, c.access[b2i(fixed)], c.numbered)
+		b = v.Map(resp.Bulk(pair(v.Map(resp.Bulk(b, "find_keys"), 2), "type", "keynum"), "spec"), 3)
+		b = resp.Integer(resp.Bulk(b, "keynumidx"), 0)
+		b = resp.Integer(resp.Bulk(b, "firstkey"), 1)
+		b = resp.Integer(resp.Bulk(b, "keystep"), 1)
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -165,6 +166,7 @@ const (
 	deniedCommand
 	deniedKey
 	deniedChannel
+	deniedPattern // of SORT: it could lead to any key
 )
 
 // error is what a client reads.
@@ -174,6 +176,8 @@ func (d denial) error() error {
 		return failf("NOPERM this user has no permissions to run the '%s' command", d.object)
 	case deniedChannel:
 		return failure("NOPERM this user has no permissions to access one of the channels used as arguments")
+	case deniedPattern:
+		return failf("ERR %s option of SORT denied due to insufficient ACL permissions.", d.object)
 	}
 	return failure("NOPERM this user has no permissions to access one of the keys used as arguments")
 }
@@ -185,6 +189,8 @@ func (d denial) inScript() string {
 		return "ERR The user executing the script can't run this command or subcommand"
 	case deniedChannel:
 		return "ERR The user executing the script can't publish to the channel mentioned in the command"
+	case deniedPattern:
+		return d.error().Error()
 	}
 	return "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"
 }
@@ -193,6 +199,11 @@ func (d denial) inScript() string {
 func (c *Command) deny(u *users.User, args [][]byte) denial {
 	if !u.May(c.number) && c.Flags&NoAuth == 0 {
 		return denial{deniedCommand, c.Name}
+	}
+	if strings.HasPrefix(c.Name, "sort") && !u.AllKeys() {
+		if d := denySort(args); d.reason != allowed {
+			return d
+		}
 	}
 	if c.Flags&MovingKeys != 0 {
 		keys, _ := c.keysOf(args)
@@ -233,6 +244,19 @@ func hasWord(args [][]byte, word string) bool {
 		}
 	}
 	return false
+}
+
+// denySort refuses what could read keys that no pattern of the user knows.
+func denySort(args [][]byte) denial {
+	for i := 2; i+1 < len(args); i++ {
+		switch {
+		case is(args[i], "by") && bytes.IndexByte(args[i+1], '*') >= 0:
+			return denial{deniedPattern, "BY"}
+		case is(args[i], "get"):
+			return denial{deniedPattern, "GET"}
+		}
+	}
+	return denial{}
 }
 
 func (c *Command) denyChannel(u *users.User, names [][]byte) denial {

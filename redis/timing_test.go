@@ -64,7 +64,7 @@ func TestWhatCommandsTook(t *testing.T) {
 	w.ask(strings.Repeat(encode("get k"), 10)) // the short cut
 	got := w.do("info commandstats errorstats latencystats")
 	for _, want := range []string{
-		"cmdstat_get:calls=138,usec=12800,usec_per_call=100.00,rejected_calls=0,failed_calls=0\r\n",
+		"cmdstat_get:calls=138,usec=13800,usec_per_call=100.00,rejected_calls=0,failed_calls=0\r\n",
 		"cmdstat_set:calls=1,usec=100,usec_per_call=100.00,rejected_calls=1,failed_calls=0\r\n",
 		"cmdstat_incr:calls=1,usec=100,usec_per_call=100.00,rejected_calls=0,failed_calls=1\r\n",
 		"cmdstat_hgetall:calls=1,", "errorstat_ERR:count=3\r\n", "errorstat_WRONGTYPE:count=1\r\n",

@@ -77,6 +77,9 @@ func (u *User) On() bool { return u.on }
 // Open says whether the user needs no password.
 func (u *User) Open() bool { return u.open }
 
+// AllKeys says whether the user may use every key in every way.
+func (u *User) AllKeys() bool { return u.allKeys }
+
 // May says whether the user may use the command with that number of the Catalogue.
 func (u *User) May(command int) bool {
 	return u.allCommands || command >= 0 && u.commands[command/64]&(1<<(command%64)) != 0
