@@ -153,12 +153,14 @@ class Peer:
     """What the clients talk to: one holdfast, or one redis-server and one memcached.
 
     The ports are fixed from the beginning, the data directory is kept from one start() to the
-    next; close() removes it. A password, if given, is asked for on the Redis port.
+    next; close() removes it. A password, if given, is asked for on the Redis port; a login, which is
+    a name and a password, on the memcached port of a holdfast.
     """
 
-    def __init__(self, password=None):
+    def __init__(self, password=None, login=None):
         self.redis_port, self.memcached_port, self.admin_port = free_ports(3)
         self.password = password
+        self.login = login
         self.is_holdfast = os.environ.get('HOLDFAST_PEER', 'holdfast') != ORIGINALS
         self.memcached = f'{HOST}:{self.memcached_port}'
         self.directory = None
@@ -188,6 +190,11 @@ class Peer:
             with open(secret, 'w') as f:
                 f.write(self.password + '\n')
             command += ['--redis-password-file', secret]
+        if self.login:
+            users = os.path.join(self.directory, 'users')
+            with open(users, 'w') as f:
+                f.write(':'.join(self.login) + '\n')
+            command += ['--memcached-auth-file', users]
         self._launch('holdfast', command, self._ready_to_write)
 
     def _start_originals(self):

@@ -6,17 +6,17 @@ import tempfile
 
 from harness import HOST, PEER, ClientTest, main, output
 
-# Checks of memccapable -a that are not expected to pass, by name, each with its reason.
+# Checks of memccapable that are not expected to pass, by name, each with its reason.
 EXCLUDED = {}
 
 SERVERS = f'--servers={PEER.memcached}'
 
 
 class Memccapable(ClientTest):
-    def test_text_protocol(self):
-        shown = output('memccapable', '-h', HOST, '-p', str(PEER.memcached_port), '-a', '-t', '5', check=not EXCLUDED)
-        results = dict(re.findall(r'^(ascii [a-z ]+?) +\[(pass|FAIL)\]', shown, re.M))
-        self.assertEqual(len(results), 27, shown)
+    def test_both_protocols(self):
+        shown = output('memccapable', '-h', HOST, '-p', str(PEER.memcached_port), '-t', '5', check=not EXCLUDED)
+        results = dict(re.findall(r'^((?:ascii|binary) [a-z ]+?) +\[(pass|FAIL)\]', shown, re.M))
+        self.assertEqual(len(results), 54, shown)
         self.assertEqual({name for name, r in results.items() if r != 'pass'} - set(EXCLUDED), set(), shown)
 
 
@@ -41,6 +41,10 @@ class Tools(ClientTest):
         self.assertEqual(output('memccat', SERVERS, self.key).strip(), 'content')
         output('memcrm', SERVERS, self.key)
         self.fails('memcexist', SERVERS, self.key)
+
+    def test_dump(self):
+        output('memccp', SERVERS, self.path)
+        self.assertIn(self.key, output('memcdump', SERVERS).split())
 
     def test_ping_and_stat(self):
         output('memcping', SERVERS)
