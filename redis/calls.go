@@ -141,6 +141,9 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 	}
 	q := request{args: args, space: facts.space, ops: &in.ops}
 	facts.desk.tallies[row.number].calls.Add(1)
+	if facts.track != nil {
+		facts.remember(row, args)
+	}
 	if row.conn != nil {
 		facts.v = in.v
 		in.out = row.conn(facts, &q, in.out[:0])

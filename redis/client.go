@@ -20,8 +20,9 @@ var clientCommands = []Command{
 	{Name: "reply", Arity: 3, Flags: NoScript | Loading, Needed: "tools", conn: clientReply},
 	{Name: "no-evict", Arity: 3, Flags: Admin | NoScript | Loading, Needed: "exporters", conn: clientSwitch},
 	{Name: "no-touch", Arity: 3, Flags: NoScript | Loading, Needed: "exporters", conn: clientSwitch},
-	{Name: "tracking", Arity: -3, Flags: NoScript | Loading, Needed: "clients that switch it off", conn: clientTracking},
+	{Name: "tracking", Arity: -3, Flags: NoScript | Loading, Needed: "clients that keep what they read", conn: clientTracking},
 	{Name: "trackinginfo", Arity: 2, Flags: NoScript | Loading, Needed: "tools", conn: clientTrackingInfo},
+	{Name: "caching", Arity: 3, Flags: NoScript | Loading, Needed: "clients that keep what they read", conn: clientCaching},
 	{Name: "getredir", Arity: 2, Flags: NoScript | Loading, Needed: "tools", conn: clientGetRedir},
 	{Name: "unblock", Arity: -3, Flags: Admin | NoScript | Loading, Needed: "tools", conn: clientUnblock},
 	{Name: "unpause", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "tools", conn: connOK},
@@ -254,23 +255,3 @@ func clientSwitch(_ *Session, q *request, b []byte) []byte {
 	}
 	return resp.Err(b, string(errSyntax))
 }
-
-// clientTracking lets clients switch off what is not there.
-func clientTracking(_ *Session, q *request, b []byte) []byte {
-	switch {
-	case len(q.args) == 3 && is(q.args[2], "off"):
-		return append(b, "+OK\r\n"...)
-	case is(q.args[2], "on"):
-		return resp.Err(b, "ERR client side caching is not supported")
-	}
-	return resp.Err(b, string(errSyntax))
-}
-
-func clientTrackingInfo(s *Session, _ *request, b []byte) []byte {
-	b = s.v.Map(b, 3)
-	b = resp.Bulk(s.v.Set(resp.Bulk(b, "flags"), 1), "off")
-	b = resp.Integer(resp.Bulk(b, "redirect"), -1)
-	return resp.Array(resp.Bulk(b, "prefixes"), 0)
-}
-
-func clientGetRedir(_ *Session, _ *request, b []byte) []byte { return resp.Integer(b, -1) }

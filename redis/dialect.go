@@ -115,6 +115,7 @@ func New(c Config) *Dialect {
 		conf: c, scripts: newScripts(),
 		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
 	}
+	d.hub.d = d
 	d.users.Store(c.Users)
 	d.stranger = stranger()
 	d.bounds.init()

@@ -25,7 +25,7 @@ type gets struct {
 //
 // This is the one short cut past the table of commands; each GET is answered as its row would.
 func (s *Session) gets(in []byte) (used int, wait bool) {
-	if !bytes.HasPrefix(in, getHead) || s.user == nil || !s.user.All() || s.multi != nil || s.silence != speak || s.turnedAway != nil ||
+	if !bytes.HasPrefix(in, getHead) || s.user == nil || !s.user.All() || s.multi != nil || s.silence != speak || s.turnedAway != nil || s.track != nil ||
 		!s.pending.empty() || s.parser.Begun() {
 		return 0, false
 	}

@@ -10,6 +10,7 @@ import (
 // hub is the engine.Watcher of a dialect: what is applied comes here, whoever wrote it and wherever, and goes on to the sessions that want to know: as messages
 // (pubsub.go), as events of keys (notify.go), as invalidations (tracking.go), and to those that wait for a key (blocking.go).
 type hub struct {
+	d      *Dialect
 	wants  atomic.Uint32 // what is to be noted
 	queued atomic.Int64  // bytes in all inboxes
 	board  board
@@ -42,7 +43,7 @@ func (h *hub) look() {
 			wants |= wantEvents
 		}
 	}
-	if len(h.board.lines) > 0 {
+	if len(h.board.lines)+len(h.board.readers.tracked) > 0 {
 		wants |= wantKeys
 	}
 	h.wants.Store(wants)
@@ -105,6 +106,7 @@ func noteOfKey(b []byte, wants uint32, c *op.Change) []byte {
 func (h *hub) Tell(b []byte, by engine.Writer) {
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
+	defer h.tellPrefixes()
 	for len(b) > 0 {
 		kind := b[0]
 		b = b[1:]
@@ -120,15 +122,14 @@ func (h *hub) Tell(b []byte, by engine.Writer) {
 			}
 		case noteFlush:
 			b = b[1:]
+			h.outdateAll()
 		case noteKey:
 			how, space, which, n := op.How(b[0]), op.Space(b[1]), uint32(b[2]), int(b[3])
 			events := b[4 : 4+n]
 			var name []byte
 			name, b = cutText(b[4+n:])
 			h.announce(which, events, space, name)
-			if how <= op.Created {
-				h.callFirst(space, name)
-			}
+			h.changed(how, space, name, by)
 		}
 	}
 }
@@ -138,6 +139,7 @@ func (h *hub) Missed() {
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
 	h.callAll()
+	h.outdateAll()
 	for t := range h.board.lists {
 		for _, who := range h.board.lists[t] {
 			for s := range who {
@@ -149,4 +151,8 @@ func (h *hub) Missed() {
 }
 
 // Stale implements engine.Watcher.
-func (h *hub) Stale() {}
+func (h *hub) Stale() {
+	h.board.mu.Lock()
+	defer h.board.mu.Unlock()
+	h.outdateAll()
+}

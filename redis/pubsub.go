@@ -78,6 +78,7 @@ type board struct {
 	lists [tos]listeners
 	keys  int // subscriptions that may mean keyspace events
 	lines lines
+	readers
 }
 
 // ears are what one session listens to. Only its worker touches them, but for the count.

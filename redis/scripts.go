@@ -208,6 +208,9 @@ func (g gate) Refuse(err error) { g <- err }
 // run computes w on a goroutine of its own and wakes the session when it is done.
 func (c *scripts) run(w *work, s *Session) {
 	e, shadow := s.e, s.shadow()
+	if w.keeps {
+		shadow.track = s.track
+	}
 	c.running.Add(1)
 	go func() {
 		defer c.running.Done()

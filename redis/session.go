@@ -48,6 +48,8 @@ type Session struct {
 	inbox    inbox // what is to be said unasked
 	ears     ears
 	blocked  atomic.Pointer[blocked] // the command that waits for a key
+	track    *tracking               // CLIENT TRACKING; nil: off
+	caching  caching
 
 	watched []op.Guard // WATCH
 	multi   *multi     // the queue between MULTI and EXEC
@@ -230,6 +232,9 @@ func (s *Session) next(in []byte) (used, next int) {
 		return 0, 0
 	}
 	s.commands++
+	if s.caching != cachingUnsaid && s.multi == nil && !is(s.parser.Args[0], "client") {
+		s.caching = cachingUnsaid
+	}
 	s.parser.Release()
 	return used, 0
 }
@@ -346,6 +351,9 @@ func (s *Session) ask(row *Command, o op.Read) verdict {
 	mark := len(s.out)
 	m := s.began(row)
 	s.shown = showing{row: row, form: s.req.form}
+	if s.track != nil && s.remembers() {
+		s.remember(row, s.req.args)
+	}
 	if !s.e.Read(o, s) {
 		s.waits(m)
 		s.waiting = true
@@ -528,6 +536,9 @@ func (s *Session) Close() {
 	s.closed.Store(true)
 	s.leave()
 	s.deafenAll()
+	if s.track != nil {
+		s.setTracking(nil)
+	}
 	s.inbox.discard(&s.d.hub.queued)
 	s.d.forget(s)
 }
@@ -541,6 +552,9 @@ func (s *Session) reset() {
 	}
 	s.multi, s.watched = nil, nil
 	s.deafenAll()
+	if s.track != nil {
+		s.setTracking(nil)
+	}
 	s.showFace()
 }
 

@@ -26,6 +26,7 @@ type work struct {
 	v     resp.Version
 	d     *Dialect
 	hush  bool
+	keeps bool // the client keeps what it reads
 
 	stage   stage
 	out     []byte // the replies of the calls, one after the other
@@ -81,6 +82,7 @@ func copyCall(row *Command, args [][]byte) call {
 // begin makes the session busy with w; Process goes on with it.
 func (s *Session) begin(w *work) {
 	w.space, w.v, w.d, w.hush = s.space, s.v, s.d, s.hush
+	w.keeps = s.track != nil && s.remembers()
 	s.work = w
 }
 
@@ -124,6 +126,9 @@ func (w *work) start(s *Session) bool {
 	}
 	computed, scripted := false, false
 	for i := range w.calls {
+		if w.keeps {
+			s.remember(w.calls[i].row, w.calls[i].args)
+		}
 		computed = computed || w.calls[i].row.compute != nil
 		scripted = scripted || w.calls[i].row.Flags&Scripted != 0
 	}

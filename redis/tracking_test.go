@@ -1,0 +1,102 @@
+package redis
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func invalidation(key string) string {
+	return fmt.Sprintf(">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%s\r\n", len(key), key)
+}
+
+func tracker(sv *server, options string) *wire {
+	w := sv.dial()
+	w.do("hello 3")
+	w.expect("client tracking on"+options, "+OK\r\n")
+	return w
+}
+
+// A change that is applied after the read is told, whatever comes first to the session.
+func TestTrackedReadIsToldOfEveryLaterChange(t *testing.T) {
+	sv := newServer(t, Config{})
+	a, b := tracker(sv, ""), sv.dial()
+	for i := range 100 {
+		if i > 0 {
+			a.expect("get k", fmt.Sprintf("$%d\r\n%d\r\n", len(fmt.Sprint(i-1)), i-1))
+		} else {
+			a.expect("get k", "_\r\n")
+		}
+		b.do(fmt.Sprintf("set k %d", i))
+		if got := a.hear(); got != invalidation("k") {
+			t.Fatalf("heard %q", got)
+		}
+	}
+}
+
+func TestTrackedExpiry(t *testing.T) {
+	sv := newServer(t, Config{})
+	a, b := tracker(sv, ""), sv.dial()
+	b.do("psetex k 10 v")
+	a.expect("get k", "$1\r\nv\r\n")
+	sv.engine.Advance(20 * time.Millisecond)
+	sv.engine.Flush()
+	if got := a.hear(); got != invalidation("k") {
+		t.Fatalf("heard %q", got)
+	}
+}
+
+// When the member cannot hear of changes any more, or did not hear of some, everything has changed.
+func TestTrackedAllIsOutOfDate(t *testing.T) {
+	const all = ">2\r\n$10\r\ninvalidate\r\n_\r\n"
+	sv := newServer(t, Config{})
+	a, c, b := tracker(sv, ""), tracker(sv, " bcast"), sv.dial()
+	a.do("get k")
+	for _, f := range []func(){sv.d.Watcher().Stale, sv.d.Watcher().Missed} {
+		if f(); a.hear() != all || c.hear() != all {
+			t.Fatal("not told")
+		}
+	}
+	b.do("set k 1")
+	if got := a.hear(); got != "" {
+		t.Fatalf("of what it does not keep any more it heard %q", got)
+	}
+}
+
+// The older protocol is told through another connection.
+func TestTrackingRedirected(t *testing.T) {
+	sv := newServer(t, Config{})
+	data, news, b := sv.dial(), sv.dial(), sv.dial()
+	news.do("subscribe __redis__:invalidate")
+	data.expect(fmt.Sprintf("client tracking on redirect %d", news.id), "+OK\r\n")
+	data.expect("client getredir", fmt.Sprintf(":%d\r\n", news.id))
+	data.do("get k")
+	b.do("set k 1")
+	if got := news.hear(); got != "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n" {
+		t.Fatalf("heard %q", got)
+	}
+	b.do("flushall")
+	if got := news.hear(); got != "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$-1\r\n" {
+		t.Fatalf("heard %q", got)
+	}
+	data.do("hello 3")
+	data.do("get k")
+	news.session.Close()
+	b.do("set k 2")
+	if got := data.hear(); got != fmt.Sprintf(">2\r\n$21\r\ntracking-redir-broken\r\n:%d\r\n", news.id) {
+		t.Fatalf("heard %q", got)
+	}
+}
+
+// What is kept for clients does not outlast them.
+func TestTrackingEnds(t *testing.T) {
+	sv := newServer(t, Config{})
+	a := tracker(sv, "")
+	for i := range 1000 {
+		a.do(fmt.Sprintf("get k%d", i))
+	}
+	a.session.Close()
+	if r := &sv.d.hub.board.readers; len(r.cached) != 0 || len(r.tracked) != 0 || sv.d.hub.wants.Load() != 0 {
+		t.Errorf("left behind: %d keys, %d clients", len(r.cached), len(r.tracked))
+	}
+}
