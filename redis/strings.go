@@ -26,6 +26,7 @@ var stringCommands = []Command{
 	{Name: "incrbyfloat", Arity: 3, Keys: one, Flags: Write | DenyOOM | Fast, Needed: "redis-py users", compute: incrByFloat},
 	{Name: "append", Arity: 3, Keys: one, Flags: Write | DenyOOM | Fast, Needed: "tools", write: parseAppend, reply: replyInt},
 	{Name: "strlen", Arity: 2, Keys: one, Flags: ReadOnly | Fast, Needed: "redis-cli --bigkeys", read: parseLength(op.String), reply: replyInt},
+	{Name: "lcs", Arity: -3, Keys: two, Flags: ReadOnly, Needed: "tools", compute: lcs},
 	{Name: "getrange", Arity: 4, Keys: one, Flags: ReadOnly, Needed: "memtier", read: parseGetRange, reply: replyRange},
 	{Name: "substr", Arity: 4, Keys: one, Flags: ReadOnly, Needed: "older clients", read: parseGetRange, reply: replyRange},
 	{Name: "setrange", Arity: 4, Keys: one, Flags: Write | DenyOOM, Needed: "memtier", write: parseSetRange, reply: replyInt},
