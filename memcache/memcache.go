@@ -1,7 +1,8 @@
-// Package memcache is the memcached dialect: it turns what memcached clients say in the text protocol into ops, and results
+// Package memcache is the memcached dialect: it turns what memcached clients say into ops, and results
 // into the bytes that memcached 1.6.18 would answer. What that program answers is the reference (oracle_test.go asks it).
 //
 // Read commands.go first: every command is a row of its table. session.go is one connection; parse.go has the rules for lines and numbers.
+// meta.go begins the meta commands, binary.go the binary protocol, which a connection speaks whose first byte says so.
 //
 // The package decides nothing about keys, and may not touch a clock, the system, goroutines or the network.
 package memcache

@@ -14,13 +14,13 @@ const (
 )
 
 const (
-	badFlags     = "CLIENT_ERROR invalid or duplicate flag"
-	manyFlags    = "CLIENT_ERROR options flags too long"
-	longOpaque   = "CLIENT_ERROR opaque token too long"
-	badToken32   = "CLIENT_ERROR bad token in command line format"
-	badBase64    = "CLIENT_ERROR error decoding key"
-	badMetaMode  = "CLIENT_ERROR invalid mode for ms M token"
-	badCountMode = "CLIENT_ERROR invalid mode for ma M token"
+	badFlags      = "CLIENT_ERROR invalid or duplicate flag"
+	manyFlags     = "CLIENT_ERROR options flags too long"
+	longOpaque    = "CLIENT_ERROR opaque token too long"
+	badMetaNumber = "CLIENT_ERROR bad token in command line format"
+	badBase64     = "CLIENT_ERROR error decoding key"
+	badMetaMode   = "CLIENT_ERROR invalid mode for ms M token"
+	badCountMode  = "CLIENT_ERROR invalid mode for ma M token"
 )
 
 // meta is what the flags of a meta command ask for. Each flag is a letter, some with a token behind it.
@@ -100,7 +100,7 @@ func (m *meta) take(c byte, token []byte) (problem string, known bool) {
 		return m.takeOfWrites(c, token)
 	}
 	if !ok {
-		return badToken32, true
+		return badMetaNumber, true
 	}
 	return "", true
 }
@@ -116,7 +116,7 @@ func (m *meta) takeOfWrites(c byte, token []byte) (problem string, known bool) {
 	case 'C':
 		m.hasCas = true
 		m.cas, ok = unsigned(token)
-		problem = badToken32
+		problem = badMetaNumber
 	case 'M':
 		if ok = len(token) == 1; ok {
 			m.mode = token[0]

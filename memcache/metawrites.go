@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"strconv"
+	"strings"
 
 	"holdfast/op"
 )
@@ -74,13 +75,7 @@ func (s *Session) metaTooLarge(end int) (n, next int, more bool) {
 	return end, 0, true
 }
 
-func validMode(mode byte) bool {
-	switch mode {
-	case 0, 'E', 'A', 'P', 'R', 'S', 'e', 'a', 'p', 'r', 's':
-		return mode < 'a'
-	}
-	return false
-}
+func validMode(mode byte) bool { return mode == 0 || strings.IndexByte("EAPRS", mode) >= 0 }
 
 // metaStore is the op that ms means.
 func (w *worker) metaStore() op.Write {

@@ -518,10 +518,19 @@ func (f *fixedEngine) answer() {
 var fixedValue = make([]byte, 100)
 
 func TestHotPathAllocatesNothing(t *testing.T) {
+	allocatesNothing(t, "get a\r\n", "gets a b c\r\n", "set a 0 300 5\r\nvalue\r\n", "set a 0 300 5 noreply\r\nvalue\r\n", "delete a\r\n", "incr a 5\r\n", "touch a 5\r\n", "cas a 0 0 1 99\r\n1\r\n", "bogus\r\n", "version\r\n",
+		"mg a v\r\n", "mg a s v t f c k O123 q\r\n", "mg YQ== b v h l\r\n", "mg a N30 R30 v\r\n")
+	allocatesNothing(t, pack(0x00, 0, "", "a", ""), pack(0x0d, 0, "", "a", ""), packStore(0x01, 0, "a", "value", 1, 300), packStore(0x11, 0, "a", "value", 1, 300),
+		packCount(0x05, 0, "a", 1, 2, 3), pack(0x04, 0, "", "a", ""), pack(0x0a, 0, "", "", ""))
+}
+
+// allocatesNothing sends each request many times, on one connection.
+func allocatesNothing(t *testing.T, requests ...string) {
+	t.Helper()
 	e := &fixedEngine{Engine: enginetest.New()}
 	s := New(Config{}).Session(e, &client{})
 	out := make([]byte, 0, 64<<10)
-	for _, request := range []string{"get a\r\n", "gets a b c\r\n", "set a 0 300 5\r\nvalue\r\n", "set a 0 300 5 noreply\r\nvalue\r\n", "delete a\r\n", "incr a 5\r\n", "touch a 5\r\n", "cas a 0 0 1 99\r\n1\r\n", "bogus\r\n", "version\r\n"} {
+	for _, request := range requests {
 		in := []byte(request)
 		if n := testing.AllocsPerRun(1000, func() {
 			s.Process(in, out)
