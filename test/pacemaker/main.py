@@ -77,12 +77,11 @@ def loss(name, lose, back, lasts):
         time.sleep(lasts)
         shown = cluster.shown(CONTROLLERS[0])
         answering = [c.name for c in CONTROLLERS if alive(c)]
-        began = time.monotonic()
         back()
-        took = cluster.await_whole()
-        say(f'{name}: whole again after {took:.1f} s')
+        cluster.await_whole()
         time.sleep(SETTLE)
-        row = {'what': name, 'clients': loads.end(), 'answering': answering, 'shown': shown, 'whole': round(time.monotonic() - began - SETTLE, 1)}
+        row = {'what': name, 'clients': loads.end(), 'answering': answering, 'shown': shown}
+    say(name)
     for client, seen in row['clients'].items():
         say(f'    {client}: {seen}')
     return row
