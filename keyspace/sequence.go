@@ -18,6 +18,7 @@ type node struct {
 	n     int // elements below
 	leaf  []element
 	kids  []*node
+	ns    []int // how many elements are below each of kids: so that looking for a place touches no node beside its way
 }
 
 const (
@@ -49,6 +50,7 @@ func (q *sequence) own(n *node) *node {
 	c := &node{owner: q.owner, n: n.n}
 	if n.kids != nil {
 		c.kids = append(make([]*node, 0, nodeMost+1), n.kids...)
+		c.ns = append(make([]int, 0, nodeMost+1), n.ns...)
 	} else {
 		c.leaf = append(make([]element, 0, min(2*len(n.leaf), nodeMost)+1), n.leaf...)
 	}
@@ -60,8 +62,8 @@ func (n *node) size() int { return len(n.leaf) + len(n.kids) }
 
 // kidAt finds the node below n with place i, and the place in there. A place behind the last element is in the last node.
 func (n *node) kidAt(i int) (k, at int) {
-	for i >= n.kids[k].n && k < len(n.kids)-1 {
-		i -= n.kids[k].n
+	for i >= n.ns[k] && k < len(n.ns)-1 {
+		i -= n.ns[k]
 		k++
 	}
 	return k, i
@@ -100,7 +102,7 @@ func (q *sequence) insert(i int, el element) {
 	q.root = q.own(q.root)
 	if right := q.insertBelow(q.root, i, el); right != nil {
 		left := q.root
-		q.root = &node{owner: q.owner, n: left.n + right.n, kids: append(make([]*node, 0, nodeMost+1), left, right)}
+		q.root = &node{owner: q.owner, n: left.n + right.n, kids: append(make([]*node, 0, nodeMost+1), left, right), ns: append(make([]int, 0, nodeMost+1), left.n, right.n)}
 	}
 }
 
@@ -116,8 +118,10 @@ func (q *sequence) insertBelow(n *node, i int, el element) (right *node) {
 	}
 	k, at := n.kidAt(i)
 	n.kids[k] = q.own(n.kids[k])
+	n.ns[k]++
 	if more := q.insertBelow(n.kids[k], at, el); more != nil {
-		n.kids = slices.Insert(n.kids, k+1, more)
+		n.kids, n.ns = slices.Insert(n.kids, k+1, more), slices.Insert(n.ns, k+1, more.n)
+		n.ns[k] -= more.n
 		if len(n.kids) > nodeMost {
 			return q.split(n, k+1)
 		}
@@ -143,10 +147,11 @@ func (q *sequence) split(n *node, i int) *node {
 		right.n = len(right.leaf)
 	} else {
 		right.kids = append(make([]*node, 0, nodeMost+1), n.kids[at:]...)
+		right.ns = append(make([]int, 0, nodeMost+1), n.ns[at:]...)
 		clear(n.kids[at:])
-		n.kids = n.kids[:at]
-		for _, k := range right.kids {
-			right.n += k.n
+		n.kids, n.ns = n.kids[:at], n.ns[:at]
+		for _, below := range right.ns {
+			right.n += below
 		}
 	}
 	n.n -= right.n
@@ -175,6 +180,7 @@ func (q *sequence) removeBelow(n *node, i int) (el element) {
 	}
 	k, at := n.kidAt(i)
 	n.kids[k] = q.own(n.kids[k])
+	n.ns[k]--
 	el = q.removeBelow(n.kids[k], at)
 	if n.kids[k].size() < nodeLeast {
 		q.join(n, k)
@@ -184,8 +190,8 @@ func (q *sequence) removeBelow(n *node, i int) (el element) {
 
 // join puts node k below n together with a neighbour if they fit into one.
 func (q *sequence) join(n *node, k int) {
-	if n.kids[k].n == 0 {
-		n.kids = slices.Delete(n.kids, k, k+1)
+	if n.ns[k] == 0 {
+		n.kids, n.ns = slices.Delete(n.kids, k, k+1), slices.Delete(n.ns, k, k+1)
 		return
 	}
 	if k == len(n.kids)-1 {
@@ -197,9 +203,10 @@ func (q *sequence) join(n *node, k int) {
 	n.kids[k] = q.own(n.kids[k])
 	left, right := n.kids[k], n.kids[k+1]
 	left.leaf = append(left.leaf, right.leaf...)
-	left.kids = append(left.kids, right.kids...)
+	left.kids, left.ns = append(left.kids, right.kids...), append(left.ns, right.ns...)
 	left.n += right.n
-	n.kids = slices.Delete(n.kids, k+1, k+2)
+	n.ns[k] = left.n
+	n.kids, n.ns = slices.Delete(n.kids, k+1, k+2), slices.Delete(n.ns, k+1, k+2)
 }
 
 // walk calls do for the elements from place i on, until it returns false.
@@ -252,7 +259,7 @@ func (n *node) back(i int, do func(element) bool) bool {
 		if k--; k < 0 {
 			return true
 		}
-		i = n.kids[k].n - 1
+		i = n.ns[k] - 1
 	}
 }
 
@@ -272,8 +279,8 @@ func (q *sequence) search(el element) int {
 				hi = mid
 			}
 		}
-		for _, k := range n.kids[:lo] {
-			place += k.n
+		for _, below := range n.ns[:lo] {
+			place += below
 		}
 		n = n.kids[lo]
 	}

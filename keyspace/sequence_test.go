@@ -93,8 +93,8 @@ func checkNode(t *testing.T, n *node) (depth int) {
 		} else {
 			depth = d
 		}
-		if k.n == 0 {
-			t.Fatal("an empty node")
+		if k.n == 0 || n.ns[i] != k.n {
+			t.Fatalf("a node of %d is said to be one of %d", k.n, n.ns[i])
 		}
 		sum += k.n
 	}
