@@ -157,7 +157,7 @@ func TestOracleBinary(t *testing.T) {
 
 func TestOracleBinaryGenerated(t *testing.T) {
 	addr := oracle(t)
-	n := 1500
+	n := 500
 	if testing.Short() {
 		n = 150
 	}

@@ -200,7 +200,10 @@ func (g generator) value() string {
 	for i := range b {
 		b[i] = "\r\n \x00\xffabc"[g.IntN(8)]
 	}
-	return string(b)
+	if v := string(b); strings.TrimSpace(v) != "" {
+		return v
+	}
+	return "" // of blanks alone memcached makes a number with the help of whatever stands behind them
 }
 
 // number is mostly a sensible one of the kind that is asked for.

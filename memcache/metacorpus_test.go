@@ -41,7 +41,7 @@ func TestOracleMeta(t *testing.T) {
 
 func TestOracleMetaGenerated(t *testing.T) {
 	addr := oracle(t)
-	n := 1500
+	n := 500
 	if testing.Short() {
 		n = 150
 	}
