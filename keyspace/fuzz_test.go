@@ -67,6 +67,10 @@ func harmless(b []byte) (ops []byte) {
 			if o.Offset > 1<<20 {
 				return ops
 			}
+		case *op.SetBit:
+			if o.Offset > 1<<23 {
+				return ops
+			}
 		case *op.Configure:
 			return ops
 		case *op.Tx:
