@@ -178,6 +178,9 @@ func clientKill(s *Session, q *request, b []byte) []byte {
 	} else if err := f.parseKill(q.args[2:]); err != nil {
 		return resp.Err(b, err.Error())
 	}
+	if f.user != "" && s.d.users.Load().Find([]byte(f.user)) == nil {
+		return resp.Err(b, "ERR No such user '"+f.user+"'")
+	}
 	killed := int64(0)
 	s.d.each(func(o *Session) {
 		if !f.fits(o) || o == s && f.keepSelf {

@@ -207,6 +207,9 @@ func commandList(s *Session, q *request, b []byte) []byte {
 			names = append(names, row.Name)
 		}
 	}
+	if len(q.args) > 2 { // as Redis does
+		return bulks(b, names)
+	}
 	b = s.v.Set(b, len(names))
 	for _, n := range names {
 		b = resp.Bulk(b, n)

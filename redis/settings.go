@@ -190,7 +190,7 @@ func configGet(s *Session, q *request, b []byte) []byte {
 func configSet(s *Session, q *request, b []byte) []byte {
 	args := q.args[2:]
 	if len(args)%2 != 0 {
-		return resp.Err(b, "ERR wrong number of arguments for 'config|set' command")
+		return resp.Err(b, string(errSyntax))
 	}
 	var undo []func()
 	var notify []byte

@@ -38,11 +38,10 @@ func TestClientCertificatesAreReadAgain(t *testing.T) {
 			go io.Copy(c, c)
 		}
 	}()
-	first, shownFirst := dialTLS(t, ln.Addr(), next) // its certificate is of an authority that is not known yet
-	if echo(first) {
-		t.Error("a client of another authority comes in")
+	if early, _ := dialTLS(t, ln.Addr(), next); echo(early) {
+		t.Error("a client of an authority that is not known yet comes in")
 	}
-	first, shownFirst = dialTLS(t, ln.Addr(), old)
+	first, shownFirst := dialTLS(t, ln.Addr(), old)
 	if !echo(first) {
 		t.Fatal("a client with the right certificate does not come in")
 	}
