@@ -169,7 +169,9 @@ func (r *row) details() string {
 		}
 	}
 	for _, name := range r.missed {
-		if !reached[name] {
+		if reached[name] {
+			fmt.Fprintf(&b, "  missed: %s\n", name)
+		} else {
 			fmt.Fprintf(&b, "  not reached: %s\n", name)
 		}
 	}
