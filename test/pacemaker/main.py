@@ -13,6 +13,7 @@ import cluster
 import lab
 import report
 from cluster import NODES, Loads, alive, bury, hang, pcs, ready, until_alive
+from deploy import deploying
 from lab import CONTROLLERS, say, until
 
 SETTLE = 5  # seconds of load before and after what happens
@@ -165,7 +166,7 @@ def upgrade():
     return {'upgrades': found, 'left': [cluster.purge(c) for c in CONTROLLERS]}
 
 
-PARTS = {f.__name__: f for f in (clones, losses, quorum, restarts, upgrade)}
+PARTS = {f.__name__: f for f in (clones, losses, quorum, restarts, upgrade, deploying)}
 
 
 def main():

@@ -100,6 +100,20 @@ The package is installed on one controller after the other, each when the one be
     yield f'`apt-get remove`, then `apt-get purge`, on all three: {"left behind: " + ", ".join(left) if left else "nothing is left behind"}.\n'
 
 
+def deploying(found):
+    yield f'''## holdfast deploy
+
+From the management host, by ssh, to controllers without Holdfast: {found["seconds"]} s until the group is healthy; a second run changes nothing. With a server of before on a port, and
+with a controller that could not be written to, it said this, started nothing, and left nothing but the package:
+'''
+    yield block(found['refused'] + '\n' + found['taken back'])
+    yield 'Then, with clients that leave a server that failed alone for 8 s, and `--pause 10s`:\n'
+    yield table(['change', 'took, s', 'client', 'lost', 'requests that failed', 'longest pause, s'],
+                *([what, found[key]['seconds'], name, c['lost'], f'{c["errors"]} of {c["calls"]}' + kinds(c), f'{c["pause"]:.2f}']
+                  for what, key in (('`--upgrade`, under systemd', 'by systemd'), ('`--pacemaker`', 'to Pacemaker'), ('`--upgrade`, under Pacemaker', 'by Pacemaker'))
+                  for name, c in found[key]['clients'].items()))
+
+
 def write(found, path):
     d = found['deployment']
     parts = [f'''# Under Pacemaker
@@ -114,7 +128,7 @@ On a management host, which took {d["seconds"]} s:
 {block(d["loop"])}
 `{d["tester"]}` (ocf-tester).
 ''']
-    for part in (clones, losses, quorum, restarts, upgrade):
+    for part in (clones, losses, quorum, restarts, upgrade, deploying):
         parts += list(part(found[part.__name__]))
     with open(path, 'w') as f:
         f.write('\n'.join(parts))
