@@ -168,6 +168,7 @@ func (g *glance) Show(res *op.Result) { g.kind = op.Type(res.Int) }
 func (s *Session) block(row *Command, o op.Write) {
 	b := &blocked{s: s, call: copyCall(row, s.req.args), space: s.space, hush: s.quiet(), first: true}
 	b.seen.Session = s
+	s.began(row)
 	b.kind = op.List
 	switch o := o.(type) {
 	case *op.ListMove:

@@ -169,7 +169,9 @@ func unsubscribe(t to) func(*Session, *request, []byte) []byte {
 		}
 		for _, name := range names {
 			s.deafen(t, string(name))
-			b = s.unload(b) // what came for it before
+			if !s.executing { // there it would be in the middle of a reply
+				b = s.unload(b) // what came for it before
+			}
 			b = resp.Integer(resp.Bulk(resp.Bulk(s.v.Push(b, 3), words[t].off), name), s.ears.replied(t))
 		}
 		if len(names) == 0 {

@@ -160,7 +160,6 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	start := len(out)
 	s.out = append(out, s.done...)
 	s.done = s.done[:0]
-	s.out = s.unload(s.out)
 	if set := s.d.users.Load(); set != s.users {
 		s.renew(set)
 	}
@@ -173,6 +172,9 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	if s.commands > 0 {
 		s.desk.commands.Add(s.commands)
 		s.commands = 0
+	}
+	if s.work == nil { // what is told of a change comes behind the reply of a read before it
+		s.out = s.unload(s.out)
 	}
 	if next > 0 && !s.pending.empty() {
 		next = 0 // the Wake that comes with their replies is only heeded by a parked connection

@@ -34,6 +34,23 @@ func TestTrackedReadIsToldOfEveryLaterChange(t *testing.T) {
 	}
 }
 
+// What EXEC read is kept, and told as changed when it was changed before the reply was written.
+func TestTrackedTransactionIsToldBehindItsReply(t *testing.T) {
+	sv := newServer(t, Config{})
+	a, b := tracker(sv, ""), sv.dial()
+	b.do("set k 1")
+	a.out = nil
+	a.in = []byte(encode("multi") + encode("get k") + encode("exec"))
+	a.process()
+	b.in = []byte(encode("set k 2"))
+	b.process()
+	sv.engine.Flush()
+	a.pass()
+	if got, want := string(a.out), "+OK\r\n+QUEUED\r\n*1\r\n$1\r\n1\r\n"+invalidation("k"); got != want {
+		t.Fatalf("heard %q, want %q", got, want)
+	}
+}
+
 func TestTrackedExpiry(t *testing.T) {
 	sv := newServer(t, Config{})
 	a, b := tracker(sv, ""), sv.dial()
