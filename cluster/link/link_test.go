@@ -32,6 +32,7 @@ func (m text) Append(b []byte) []byte { return append(b, m...) }
 type member struct {
 	*Links
 	t        testing.TB
+	idMu     sync.Mutex // for id, which become changes
 	id       Identity
 	addr     string
 	got      chan string // messages
@@ -81,7 +82,7 @@ func start(t testing.TB, n uint64, options ...option) *member {
 	t.Helper()
 	m := &member{t: t, id: Identity{ID: n, Name: fmt.Sprintf("c%d", n), Life: n * 100, Level: 7},
 		got: make(chan string, 10000), up: make(chan Identity, 100), down: make(chan Identity, 100), logged: make(chan string, 100)}
-	cfg := Config{Self: func() Identity { return m.id }, Handler: (*ears)(m), Logger: slog.New(slog.NewTextHandler(m, nil))}
+	cfg := Config{Self: m.self, Handler: (*ears)(m), Logger: slog.New(slog.NewTextHandler(m, nil))}
 	for _, o := range options {
 		o(m, &cfg)
 	}
@@ -95,6 +96,19 @@ func start(t testing.TB, n uint64, options ...option) *member {
 	m.Links = Start(cfg)
 	t.Cleanup(m.Close)
 	return m
+}
+
+func (m *member) self() Identity {
+	m.idMu.Lock()
+	defer m.idMu.Unlock()
+	return m.id
+}
+
+// become gives a member another id while it runs.
+func (m *member) become(id uint64) {
+	m.idMu.Lock()
+	defer m.idMu.Unlock()
+	m.id.ID = id
 }
 
 func (m *member) peer() Peer { return Peer{m.id.ID, m.id.Name, m.addr} }
@@ -346,7 +360,7 @@ func TestOtherID(t *testing.T) {
 	a.post(b, "x", false)
 	await(t, b.got)
 
-	a.id.ID = 11
+	a.become(11)
 	a.SetPeers([]Peer{b.peer()})
 	await(t, a.up)
 	a.post(b, "y", false)
