@@ -125,6 +125,9 @@ func parseRedis(said []byte, ended string) (o outcome) {
 	}
 	if !whole && o.ended == "" {
 		o.ended = ended
+		if len(o.tests) == 0 {
+			o.ended += ": " + strings.TrimSpace(string(said[max(0, len(said)-500):]))
+		}
 	}
 	return o
 }

@@ -4,9 +4,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +16,7 @@ import (
 type outcome struct {
 	tests   []test
 	ended   string // why the run ended before its end; empty if it did not
-	reached bool   // whether the end was reached, for suites in which not all tests have names
+	reached bool   // whether the end was reached, for suites in which names stand several times
 }
 
 // test is one that ran, or was left out by the suite itself.
@@ -39,6 +41,16 @@ func (o *outcome) count(s state) (n int) {
 		}
 	}
 	return n
+}
+
+// failed are the names of those that did.
+func (o *outcome) failed() (names []string) {
+	for _, t := range o.tests {
+		if t.state == failed {
+			names = append(names, t.name)
+		}
+	}
+	return names
 }
 
 // row compares the two runs of a unit.
@@ -94,17 +106,19 @@ func fresh(dir string, start func(dir string) (*server, error)) (*server, error)
 	return s, nil
 }
 
-// weigh holds what the original passes against what passed here. Names may stand there several times.
+// weigh holds what the original passes against what passed here. Names may stand there several times, and how often may depend on what the server
+// says (on how many statistics there are): where the end was reached and none of a name failed, it has passed.
 func (r *row) weigh(skip []string) {
 	leftOut := regexp.MustCompile(strings.Join(skip, "|"))
+	failed := r.ours.failed()
 	here := map[string]int{}
 	for _, t := range r.ours.tests {
-		if t.state == passed {
+		switch {
+		case t.state == passed && r.ours.reached && !slices.Contains(failed, t.name):
+			here[t.name] = math.MaxInt
+		case t.state == passed:
 			here[t.name]++
 		}
-	}
-	if r.ours.reached {
-		here[""] = max(here[""], r.nameless())
 	}
 	for _, t := range r.original.tests {
 		switch {
@@ -118,27 +132,6 @@ func (r *row) weigh(skip []string) {
 			r.missed = append(r.missed, t.name)
 		}
 	}
-}
-
-// nameless is how many tests without a name pass, where their number depends on what the server says (how many statistics there are): of those of
-// the original, as many as did not fail.
-func (r *row) nameless() (n int) {
-	for _, t := range r.original.tests {
-		if t.name == "" && t.state == passed {
-			n++
-		}
-	}
-	for _, t := range r.ours.tests {
-		if t.name == "" && t.state == failed {
-			n--
-		}
-	}
-	for _, t := range r.original.tests {
-		if t.name == "" && t.state == failed {
-			n++
-		}
-	}
-	return n
 }
 
 // demands is how many tests are missing that must not be.
