@@ -141,8 +141,8 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 	}
 	q := request{args: args, space: facts.space, ops: &in.ops}
 	facts.desk.tallies[row.number].calls.Add(1)
-	if facts.track != nil {
-		facts.remember(row, args)
+	if facts.track != nil && facts.remember(row, args) {
+		facts.rememberKeys(in.call.keys) // as in Redis
 	}
 	if row.conn != nil {
 		facts.v = in.v

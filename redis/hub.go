@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 
 	"holdfast/engine"
@@ -13,6 +14,7 @@ type hub struct {
 	d      *Dialect
 	wants  atomic.Uint32 // what is to be noted
 	queued atomic.Int64  // bytes in all inboxes
+	noted  atomic.Uint64 // changes of keys so far
 	board  board
 }
 
@@ -27,7 +29,7 @@ const (
 const (
 	noteMessage byte = iota // channel, message
 	noteShard               // likewise
-	noteKey                 // how, space, channels to tell, events behind their number; name
+	noteKey                 // how, space, channels to tell, events behind their number; its own number, name
 	noteFlush               // space
 )
 
@@ -64,7 +66,7 @@ func (h *hub) Note(b []byte, c *op.Change) []byte {
 			b = append(b, noteFlush, byte(c.Key.Space))
 		}
 	default:
-		b = noteOfChange(b, wants, c)
+		b = h.noteOfChange(b, wants, c)
 	}
 	return b
 }
@@ -78,17 +80,17 @@ func noteOfMessage(b []byte, o *op.Publish) []byte {
 }
 
 // noteOfChange notes a change of a key. A key that is moved goes before it comes, though it is the other way round in the state.
-func noteOfChange(b []byte, wants uint32, c *op.Change) []byte {
+func (h *hub) noteOfChange(b []byte, wants uint32, c *op.Change) []byte {
 	if o, ok := c.Op.(*op.Rename); ok && !o.Copy {
 		if c.How == op.Removed {
 			return b
 		}
-		b = noteOfKey(b, wants, &op.Change{How: op.Removed, Key: o.From, Op: o, Events: c.Events})
+		b = h.noteOfKey(b, wants, &op.Change{How: op.Removed, Key: o.From, Op: o, Events: c.Events})
 	}
-	return noteOfKey(b, wants, c)
+	return h.noteOfKey(b, wants, c)
 }
 
-func noteOfKey(b []byte, wants uint32, c *op.Change) []byte {
+func (h *hub) noteOfKey(b []byte, wants uint32, c *op.Change) []byte {
 	mark := len(b)
 	which := c.Events & (eventsByKey | eventsByName)
 	b = append(b, noteKey, byte(c.How), byte(c.Key.Space), byte(which), 0)
@@ -99,7 +101,7 @@ func noteOfKey(b []byte, wants uint32, c *op.Change) []byte {
 	if b[mark+4] == 0 && wants&wantKeys == 0 {
 		return b[:mark]
 	}
-	return appendText(b, c.Key.Name)
+	return appendText(binary.LittleEndian.AppendUint64(b, h.noted.Add(1)), c.Key.Name)
 }
 
 // Tell implements engine.Watcher.
@@ -126,10 +128,11 @@ func (h *hub) Tell(b []byte, by engine.Writer) {
 		case noteKey:
 			how, space, which, n := op.How(b[0]), op.Space(b[1]), uint32(b[2]), int(b[3])
 			events := b[4 : 4+n]
+			number := binary.LittleEndian.Uint64(b[4+n:])
 			var name []byte
-			name, b = cutText(b[4+n:])
+			name, b = cutText(b[12+n:])
 			h.announce(which, events, space, name)
-			h.changed(how, space, name, by)
+			h.changed(how, space, name, number, by)
 		}
 	}
 }

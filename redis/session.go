@@ -380,7 +380,7 @@ func (s *Session) meet(row *Command) {
 	} else {
 		s.answered(row, m, s.req.args, s.isError(s.out[mark:]))
 	}
-	if skip || s.silence != speak {
+	if (skip || s.silence != speak) && row.Flags&listenFlags != listenFlags { // what listening says is no reply
 		s.out = s.out[:mark]
 	}
 }

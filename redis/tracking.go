@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -39,8 +40,8 @@ const (
 
 // readers are who keeps what.
 type readers struct {
-	tracked map[uint64]*tracking           // by connection
-	cached  map[string]map[uint64]struct{} // connections by key, whatever its database, as in Redis
+	tracked map[uint64]*tracking         // by connection
+	cached  map[string]map[uint64]uint64 // by key, whatever its database, as in Redis, and connection: how many changes had been noted before it read
 }
 
 // remembers says whether what the present command reads is to be noted for its client.
@@ -55,44 +56,56 @@ func (s *Session) remembers() bool {
 	return !t.optout || s.caching != cachingNo
 }
 
-// remember notes the keys that a command reads for the session. It comes before the read.
-func (s *Session) remember(row *Command, args [][]byte) {
+// remember notes the keys that a command reads for the session, and says whether it reads any. It comes before the read.
+func (s *Session) remember(row *Command, args [][]byte) bool {
 	if row.Flags&ReadOnly == 0 || row.Flags&Scripted != 0 {
-		return
+		return false
 	}
 	keys, ok := row.keysOf(args)
 	if !ok || len(keys) == 0 {
-		return
+		return false
 	}
+	s.rememberKeys(keys)
+	return true
+}
+
+func (s *Session) rememberKeys(keys [][]byte) {
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
 	r := &h.board.readers
 	if r.cached == nil {
-		r.cached = map[string]map[uint64]struct{}{}
+		r.cached = map[string]map[uint64]uint64{}
 	}
 	for _, k := range keys {
 		who := r.cached[string(k)]
 		if who == nil {
-			who = map[uint64]struct{}{}
+			who = map[uint64]uint64{}
 			r.cached[string(k)] = who
 		}
-		who[s.conn.ID()] = struct{}{}
+		if _, keeps := who[s.conn.ID()]; !keeps { // it may keep what it read first
+			who[s.conn.ID()] = h.noted.Load()
+		}
 	}
 	for name := range r.cached {
 		if len(r.cached) <= maxKept {
 			break
 		}
-		h.outdate([]byte(name), nil)
+		h.outdate([]byte(name), math.MaxUint64, nil)
 	}
 }
 
-// outdate tells who keeps a key that it has changed, by a write of by. Caller holds board.mu.
-func (h *hub) outdate(name []byte, by engine.Writer) {
+// outdate tells who keeps a key that it has changed, by a write of by; who read it after that change does not hear of it. Caller holds board.mu.
+func (h *hub) outdate(name []byte, number uint64, by engine.Writer) {
 	r := &h.board.readers
 	if who := r.cached[string(name)]; who != nil {
-		delete(r.cached, string(name))
-		for id := range who {
+		for id, after := range who {
+			if after >= number {
+				continue
+			}
+			if delete(who, id); len(who) == 0 {
+				delete(r.cached, string(name))
+			}
 			if t := r.tracked[id]; t != nil && !t.bcast && !t.own(by) {
 				h.tellChanged(t, [][]byte{name})
 			}
@@ -378,11 +391,11 @@ func (t *tracking) flags(said caching) []string {
 }
 
 // changed has whoever keeps or waits for a key hear of it. Caller holds board.mu.
-func (h *hub) changed(how op.How, space op.Space, name []byte, by engine.Writer) {
+func (h *hub) changed(how op.How, space op.Space, name []byte, number uint64, by engine.Writer) {
 	if how <= op.Created {
 		h.callFirst(space, name)
 	}
 	if len(h.board.readers.tracked) > 0 {
-		h.outdate(name, by)
+		h.outdate(name, number, by)
 	}
 }

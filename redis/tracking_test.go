@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"holdfast/op"
 )
 
 func invalidation(key string) string {
@@ -58,6 +60,26 @@ func TestTrackedExpiry(t *testing.T) {
 	a.expect("get k", "$1\r\nv\r\n")
 	sv.engine.Advance(20 * time.Millisecond)
 	sv.engine.Flush()
+	if got := a.hear(); got != invalidation("k") {
+		t.Fatalf("heard %q", got)
+	}
+}
+
+// A change that was before the read is not told, though its word comes later; unless there is something that was read before it.
+func TestTrackedReadDoesNotHearOfEarlierChanges(t *testing.T) {
+	sv := newServer(t, Config{})
+	a := tracker(sv, "")
+	key := op.Key{Name: []byte("k")}
+	note := func() []byte { return sv.d.Watcher().Note(nil, &op.Change{Key: key, Op: &op.Set{Key: key}}) }
+	before := note()
+	a.do("get k")
+	sv.d.Watcher().Tell(before, nil)
+	if got := a.hear(); got != "" {
+		t.Fatalf("heard %q", got)
+	}
+	after := note()
+	a.do("strlen k")
+	sv.d.Watcher().Tell(after, nil)
 	if got := a.hear(); got != invalidation("k") {
 		t.Fatalf("heard %q", got)
 	}
