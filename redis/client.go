@@ -78,16 +78,34 @@ func (s *Session) describe(b []byte) []byte {
 	}
 	now := s.d.clock.Second()
 	user := cmp.Or(s.userName(), "(none)")
-	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, now-s.born, now-s.active.Load(), f.flags(), f.space, f.multi, cmd, user, f.v, f.libName, f.libVer)
+	flags, redirect := s.about()
+	e := &s.ears
+	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, now-s.born, now-s.active.Load(), flags, f.space, e.counts[toChannels].Load(), e.counts[toPatterns].Load(), e.counts[toShards].Load(),
+		f.multi, cmd, user, redirect, f.v, f.libName, f.libVer)
 }
 
-// flags are Redis's letters for what the connection is about.
-func (f *face) flags() string {
-	if f.multi >= 0 {
-		return "x"
+// about gives Redis's letters for what the connection is about, and the one that is told in its place, -1 if it keeps nothing.
+func (s *Session) about() (letters string, redirect int64) {
+	redirect = -1
+	h := &s.d.hub
+	h.board.mu.Lock()
+	defer h.board.mu.Unlock()
+	t := h.board.readers.tracked[s.conn.ID()]
+	if t != nil {
+		redirect = int64(t.redirect)
 	}
-	return "N"
+	for _, l := range []struct {
+		is     bool
+		letter string
+	}{
+		{s.ears.total() > 0, "P"}, {s.face.Load().multi >= 0, "x"}, {s.blocked.Load() != nil, "b"}, {t != nil, "t"}, {t != nil && t.broken, "R"}, {t != nil && t.bcast, "B"},
+	} {
+		if l.is {
+			letters += l.letter
+		}
+	}
+	return cmp.Or(letters, "N"), redirect
 }
 
 // userName is as the other sessions see it.

@@ -159,3 +159,25 @@ func (h *hub) Stale() {
 	defer h.board.mu.Unlock()
 	h.outdateAll()
 }
+
+// census counts who listens and waits, for INFO.
+func (h *hub) census() (c struct{ channels, patterns, blocked, tracked, keys, items, prefixes int }) {
+	b := &h.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.channels, c.patterns, c.tracked, c.keys = len(b.lists[toChannels]), len(b.lists[toPatterns]), len(b.tracked), len(b.cached)
+	for _, who := range b.cached {
+		c.items += len(who)
+	}
+	for _, t := range b.tracked {
+		c.prefixes += len(t.prefixes)
+	}
+	waiting := map[*blocked]bool{}
+	for _, line := range b.lines {
+		for _, w := range line {
+			waiting[w] = true
+		}
+	}
+	c.blocked = len(waiting)
+	return c
+}

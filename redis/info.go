@@ -119,8 +119,9 @@ func infoClients(i *infoText) {
 	i.line("maxclients", i.facts.MaxClients)
 	i.line("client_recent_max_input_buffer", 0)
 	i.line("client_recent_max_output_buffer", 0)
-	i.line("blocked_clients", 0)
-	i.line("tracking_clients", 0)
+	waiting := i.s.d.hub.census()
+	i.line("blocked_clients", waiting.blocked)
+	i.line("tracking_clients", waiting.tracked)
 	i.line("clients_in_timeout_table", 0)
 }
 
@@ -204,6 +205,7 @@ func infoPersistence(i *infoText) {
 }
 
 func infoStats(i *infoText) {
+	waiting := i.s.d.hub.census()
 	d := i.s.d
 	commands, hits, misses := d.total()
 	_, errors := d.faults()
@@ -222,8 +224,8 @@ func infoStats(i *infoText) {
 	i.line("evicted_keys", i.status.Memory.Evicted)
 	i.line("keyspace_hits", hits)
 	i.line("keyspace_misses", misses)
-	i.line("pubsub_channels", 0)
-	i.line("pubsub_patterns", 0)
+	i.line("pubsub_channels", waiting.channels)
+	i.line("pubsub_patterns", waiting.patterns)
 	i.line("latest_fork_usec", 0)
 	i.line("total_forks", 0)
 	i.line("migrate_cached_sockets", 0)
@@ -231,9 +233,9 @@ func infoStats(i *infoText) {
 	for _, name := range []string{"hits", "misses", "key_hits", "key_misses"} {
 		i.line("active_defrag_"+name, 0)
 	}
-	i.line("tracking_total_keys", 0)
-	i.line("tracking_total_items", 0)
-	i.line("tracking_total_prefixes", 0)
+	i.line("tracking_total_keys", waiting.keys)
+	i.line("tracking_total_items", waiting.items)
+	i.line("tracking_total_prefixes", waiting.prefixes)
 	i.line("unexpected_error_replies", 0)
 	i.line("total_error_replies", errors)
 	i.line("dump_payload_sanitizations", 0)

@@ -81,10 +81,18 @@ type board struct {
 	readers
 }
 
-// ears are what one session listens to. Only its worker touches them, but for the count.
+// ears are what one session listens to. Only its worker touches them, but for the counts.
 type ears struct {
-	names [tos]map[string]struct{}
-	count atomic.Int64 // of all
+	names  [tos]map[string]struct{}
+	counts [tos]atomic.Int64 // of them
+}
+
+// total counts all subscriptions. Any goroutine may ask.
+func (e *ears) total() (n int64) {
+	for t := range e.counts {
+		n += e.counts[t].Load()
+	}
+	return n
 }
 
 // replied counts as the replies of Redis do: channels and patterns together.
@@ -97,7 +105,7 @@ func (e *ears) replied(t to) int64 {
 
 func subscribe(t to) func(*Session, *request, []byte) []byte {
 	return func(s *Session, q *request, b []byte) []byte {
-		if int(s.ears.count.Load())+len(q.args) > maxSubscriptions {
+		if int(s.ears.total())+len(q.args) > maxSubscriptions {
 			return resp.Err(b, "ERR too many subscriptions: UNSUBSCRIBE some first")
 		}
 		for _, a := range q.args[1:] {
@@ -117,7 +125,7 @@ func (s *Session) listen(t to, name string) {
 		e.names[t] = map[string]struct{}{}
 	}
 	e.names[t][name] = struct{}{}
-	e.count.Add(1)
+	e.counts[t].Add(1)
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
@@ -138,7 +146,7 @@ func (s *Session) deafen(t to, name string) bool {
 		return false
 	}
 	delete(e.names[t], name)
-	e.count.Add(-1)
+	e.counts[t].Add(-1)
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
@@ -282,7 +290,7 @@ func pubsubNumPat(s *Session, _ *request, b []byte) []byte {
 }
 
 // listening says whether the session may only listen: with the older protocol a message cannot be told from a reply.
-func (s *Session) listening() bool { return s.v == resp.V2 && s.ears.count.Load() > 0 }
+func (s *Session) listening() bool { return s.v == resp.V2 && s.ears.total() > 0 }
 
 // pong is the answer to PING while the session may only listen.
 func (s *Session) pong(q *request, b []byte) []byte {

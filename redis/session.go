@@ -531,7 +531,7 @@ func unavailable(err error) string {
 }
 
 // Patient implements the server's Patient: who listens, or waits for a key, waits for us.
-func (s *Session) Patient() bool { return s.ears.count.Load() > 0 || s.blocked.Load() != nil }
+func (s *Session) Patient() bool { return s.ears.total() > 0 || s.blocked.Load() != nil }
 
 // Close implements the server's Session.
 func (s *Session) Close() {

@@ -172,7 +172,7 @@ func (h *hub) tellChanged(t *tracking, names [][]byte) {
 	switch {
 	case v == resp.V3:
 		b = resp.Bulk(v.Push(nil, 2), "invalidate")
-	case t.redirect != 0 && to.ears.count.Load() > 0:
+	case t.redirect != 0 && to.ears.total() > 0:
 		b = resp.Bulk(resp.Bulk(v.Push(nil, 3), "message"), invalidated)
 	default:
 		return
