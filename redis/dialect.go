@@ -116,6 +116,7 @@ func New(c Config) *Dialect {
 		desks: map[engine.Engine]*desk{}, sessions: map[uint64]*Session{},
 	}
 	d.hub.d = d
+	d.hub.most.Store(maxKept)
 	d.users.Store(c.Users)
 	d.stranger = stranger()
 	d.bounds.init()

@@ -15,6 +15,7 @@ type hub struct {
 	wants  atomic.Uint32 // what is to be noted
 	queued atomic.Int64  // bytes in all inboxes
 	noted  atomic.Uint64 // changes of keys so far
+	most   atomic.Int64  // keys that are noted for clients
 	board  board
 }
 

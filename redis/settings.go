@@ -97,6 +97,12 @@ var serverSettings = []setting{
 			return err
 		}},
 	{name: "tcp-keepalive", get: ofFacts(func(f Facts) int64 { return f.KeepAlive })},
+	{name: "tracking-table-max-keys", get: func(s *Session) string { return strconv.FormatInt(s.d.hub.most.Load(), 10) },
+		set: func(s *Session, value string) error {
+			err := setNumber(&s.d.hub.most, value, 0, maxKept)
+			s.d.hub.cut()
+			return err
+		}},
 	{name: "timeout", get: ofFacts(func(f Facts) int64 { return f.IdleTimeout })},
 }
 

@@ -16,7 +16,7 @@ import (
 // after the reply. A client is told when its own member applies the change, which is a little after the writer had its answer elsewhere: as with one server, what
 // it keeps may be old for as long as the message takes. When its member loses touch with the group, or takes over a whole state, it is told that everything has changed.
 
-// maxKept bounds the keys that are noted for clients; beyond it some key or other is told as changed. Redis's tracking-table-max-keys.
+// maxKept bounds the keys that are noted for clients, as does the setting tracking-table-max-keys below it; beyond that some key or other is told as changed.
 const maxKept = 1_000_000
 
 // tracking is what a client asked for. It is replaced, never changed, but for broken and changed, which board.mu guards.
@@ -87,9 +87,25 @@ func (s *Session) rememberKeys(keys [][]byte) {
 			who[s.conn.ID()] = h.noted.Load()
 		}
 	}
-	for name := range r.cached {
-		if len(r.cached) <= maxKept {
-			break
+	h.trim()
+}
+
+// cut applies a new bound.
+func (h *hub) cut() {
+	h.board.mu.Lock()
+	defer h.board.mu.Unlock()
+	h.trim()
+}
+
+// trim tells some key or other as changed while there are too many. Caller holds board.mu.
+func (h *hub) trim() {
+	most := h.most.Load()
+	if most == 0 { // Redis's word for no bound
+		most = maxKept
+	}
+	for name := range h.board.cached {
+		if int64(len(h.board.cached)) <= most {
+			return
 		}
 		h.outdate([]byte(name), math.MaxUint64, nil)
 	}
