@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +34,10 @@ func TestStartAndStop(t *testing.T) {
 		t.Error(got)
 	}
 	out, err := exec.Command(binary, "status", "--admin", d.admin).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "reads and writes") || !strings.Contains(string(out), "keyspace memcached") {
-		t.Errorf("%v\n%s", err, out)
+	for _, has := range []string{`^HEALTHY`, `\ncache +1 `, `\ncoordination +1 `} { // the key of memcached, and that of Redis
+		if err != nil || !regexp.MustCompile(has).Match(out) {
+			t.Errorf("%v: no %q in\n%s", err, has, out)
+		}
 	}
 	if took := d.stop(); took > 2*time.Second {
 		t.Errorf("stopping took %v", took)

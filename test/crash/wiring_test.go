@@ -185,15 +185,27 @@ func TestSystemd(t *testing.T) {
 	d := start(t, "--data", filepath.Join(dir, "data"))
 	hear := func(want string) {
 		t.Helper()
-		b := make([]byte, 200)
-		n, err := socket.Read(b)
-		if string(b[:n]) != want {
-			t.Errorf("systemd hears %q (%v), want %q", b[:n], err, want)
+		if said, err := heard(socket); said != want {
+			t.Errorf("systemd hears %q (%v), want %q", said, err, want)
 		}
 	}
+	hear(kept(d.redis))
+	hear(kept(d.memcached))
 	hear("READY=1")
 	d.stop()
 	hear("STOPPING=1")
+}
+
+// heard is the next message to systemd.
+func heard(socket *net.UnixConn) (string, error) {
+	b := make([]byte, 200)
+	n, err := socket.Read(b)
+	return string(b[:n]), err
+}
+
+// kept is how systemd is asked to keep a port open while the daemon restarts.
+func kept(address string) string {
+	return "FDSTORE=1\nFDNAME=holdfast " + strings.ReplaceAll(address, ":", "_")
 }
 
 // A controller whose group cannot be formed yet is ready after a while for systemd, which would end it otherwise, and for nobody else.
@@ -221,13 +233,16 @@ func TestSystemdBeforeTheGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
+	for range 2 { // ports of clients
+		if said, err := heard(socket); !strings.HasPrefix(said, kept("")) {
+			t.Fatalf("systemd hears %q (%v) first", said, err)
+		}
+	}
 	for _, want := range []string{"READY=1", "STOPPING=1"} {
-		b := make([]byte, 200)
-		n, err := socket.Read(b)
-		if string(b[:n]) != want {
+		if heard, err := heard(socket); heard != want {
 			cmd.Process.Kill()
 			cmd.Wait()
-			t.Fatalf("systemd hears %q (%v), want %q\n%s", b[:n], err, want, &said)
+			t.Fatalf("systemd hears %q (%v), want %q\n%s", heard, err, want, &said)
 		}
 		if took := time.Since(begin); want == "READY=1" && took < 5*time.Second {
 			t.Errorf("ready after %s", took)
