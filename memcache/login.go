@@ -70,7 +70,11 @@ func (s *Session) anonymous() *users.User {
 // renew looks the user up again after the users have changed: who is there no more is closed.
 func (s *Session) renew(set *users.Set) {
 	s.users = set
-	if s.user == nil {
+	switch {
+	case set == nil:
+		s.user = everybody
+		return
+	case s.user == nil:
 		return
 	}
 	if s.user = set.Find([]byte(s.user.Name)); s.user == nil || !s.user.On() {

@@ -101,16 +101,16 @@ func New(c Config) *Dialect {
 		c.Anonymous = users.Default
 	}
 	d := &Dialect{conf: c, workers: make(map[engine.Engine]*worker)}
-	if c.Users != nil {
-		d.SetUsers(c.Users)
-	}
+	d.SetUsers(c.Users)
 	return d
 }
 
-// SetUsers gives the dialect other users, not nil. Connections keep theirs if they are there still, with their new rights; the others are
-// closed at their next request. Any goroutine may call it.
+// SetUsers gives the dialect other users; nil is what it is in Config. Connections keep theirs if they are there still, with their new rights; the others
+// are closed at their next request. Any goroutine may call it.
 func (d *Dialect) SetUsers(set *users.Set) {
-	d.rights.Store(rightsOf(set))
+	if set != nil {
+		d.rights.Store(rightsOf(set))
+	}
 	d.users.Store(set)
 }
 

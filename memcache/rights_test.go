@@ -52,3 +52,22 @@ func TestRights(t *testing.T) {
 		t.Errorf("afterwards: %q", got)
 	}
 }
+
+// Users may be read again where there are none.
+func TestNobodyIsAsked(t *testing.T) {
+	c := newClient(Config{})
+	d := c.s.w.d
+	if d.SetUsers(nil); c.send("set a 0 0 1\r\n1\r\n") != "STORED\r\n" {
+		t.Error("nothing is stored")
+	}
+	set, err := users.Parse("user default on nopass", catalogue{"set"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.SetUsers(set); c.send("delete a\r\n") != denied+"\r\n" {
+		t.Error("the user of the connection is gone, and may do what it did")
+	}
+	if d.SetUsers(nil); c.send("delete a\r\n") != "DELETED\r\n" {
+		t.Error("there are no users any more, and one may do nothing")
+	}
+}

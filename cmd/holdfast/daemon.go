@@ -46,6 +46,9 @@ func serve(c config.Config, out io.Writer) (err error) {
 	log := logger(&c)
 	slog.SetDefault(log)
 	stop := stopSignal(log)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // one that comes while the state is being loaded waits
+	defer signal.Stop(hup)
 
 	d := &process{config: &c, log: log, started: time.Now(), stop: stop}
 	defer func() {
@@ -74,7 +77,7 @@ func serve(c config.Config, out io.Writer) (err error) {
 	if err := d.open(); err != nil {
 		return err
 	}
-	return d.wait(out)
+	return d.wait(out, hup)
 }
 
 // process is the running daemon: what it has begun, close ends in reverse.
@@ -317,15 +320,13 @@ func (d *process) reload() {
 	}
 }
 
-// wait says when this controller serves, and returns when a signal says so, or when the node cannot go on: then with its reason.
-func (d *process) wait(out io.Writer) error {
+// wait says when this controller serves, and returns when a signal says so, or when the node cannot go on: then with its reason. hup is told to read
+// again what can be.
+func (d *process) wait(out io.Writer, hup <-chan os.Signal) error {
 	d.watchdog()
 	node := d.node.Load()
 	serving, late := node.Serving(), time.After(readyWithin)
 	ready := sync.OnceFunc(func() { notify(daemon.SdNotifyReady) })
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-hup:
