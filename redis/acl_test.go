@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +151,29 @@ func TestOracleCategories(t *testing.T) {
 			t.Errorf("%s is of %q, in Redis of %q", row.Name, row.categories, want)
 		}
 	}
+}
+
+// What SORT takes for a pattern is no option, so that a key cannot hide behind one.
+func TestSortNamesWhatItStores(t *testing.T) {
+	for line, want := range map[string]string{
+		"sort k store s by store asc":       "k s",
+		"sort k by store store s limit 0 1": "k s",
+		"sort k store s store a":            "k a",
+		"sort k get store":                  "k",
+		"sort_ro k by store limit 0 1":      "k",
+	} {
+		args := bytes.Fields([]byte(line))
+		row, err := lookup(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys, _ := row.keysOf(args); string(bytes.Join(keys, []byte(" "))) != want {
+			t.Errorf("%s: keys %q, want %s", line, keys, want)
+		}
+	}
+	w := newServer(t, Config{Users: userSet(t, "user default on nopass ~a* +@all")}).dial()
+	w.do("rpush a 1")
+	w.expect("sort a store secret by store asc", "-NOPERM this user has no permissions to access one of the keys used as arguments\r\n")
 }
 
 func TestUsersChange(t *testing.T) {

@@ -280,10 +280,8 @@ func (c *Command) movingKeys(args [][]byte) (keys [][]byte, ok bool) {
 		}
 		return append(keys, behind...), true
 	}
-	for i := 2; i+1 < len(args); i++ {
-		if is(args[i], "store") {
-			keys = append(keys[:1], args[i+1])
-		}
+	if o, err := parseSort(&request{args: args}, c.Flags&Write == 0); err == nil && o.store != nil { // read as SORT reads them: rights depend on it
+		keys = append(keys, o.store)
 	}
 	return keys, true
 }

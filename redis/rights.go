@@ -207,9 +207,6 @@ func (c *Command) deny(u *users.User, args [][]byte) denial {
 	}
 	if c.Flags&MovingKeys != 0 {
 		keys, _ := c.keysOf(args)
-		if c.readsAny(args) && !slices.Contains(u.Keys(), "~*") {
-			return denial{deniedKey, string(args[1])}
-		}
 		for i, k := range keys {
 			if !u.MayKey(k, c.access[min(i, 1)]) {
 				return denial{deniedKey, string(k)}

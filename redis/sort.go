@@ -63,19 +63,6 @@ func parseSort(q *request, readOnly bool) (*sorting, error) {
 	return o, nil
 }
 
-// readsAny says whether a SORT reads keys that it does not name, but by a pattern.
-func (c *Command) readsAny(args [][]byte) bool {
-	if c.Name != "sort" && c.Name != "sort_ro" {
-		return false
-	}
-	for i := 2; i+1 < len(args); i++ {
-		if (is(args[i], "by") || is(args[i], "get")) && string(args[i+1]) != "#" && bytes.IndexByte(args[i+1], '*') >= 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // sortItem is an element and what it is sorted by.
 type sortItem struct {
 	value  []byte
