@@ -38,8 +38,11 @@ var pubsubCommands = []Command{
 	}},
 }
 
-// maxSubscriptions bounds the channels and patterns of one session.
-const maxSubscriptions = 1 << 20
+// Bounds of the channels and patterns of one session; less for one who asks a Sentinel, and needed no password.
+const (
+	maxSubscriptions = 1 << 20
+	maxOfStranger    = 64
+)
 
 // to is what can be listened to.
 type to uint8
@@ -105,7 +108,11 @@ func (e *ears) replied(t to) int64 {
 
 func subscribe(t to) func(*Session, *request, []byte) []byte {
 	return func(s *Session, q *request, b []byte) []byte {
-		if int(s.ears.total())+len(q.args) > maxSubscriptions {
+		most := int64(maxSubscriptions)
+		if s.asked {
+			most = maxOfStranger
+		}
+		if s.ears.total()+int64(len(q.args)-1) > most {
 			return resp.Err(b, "ERR too many subscriptions: UNSUBSCRIBE some first")
 		}
 		for _, a := range q.args[1:] {
@@ -126,6 +133,9 @@ func (s *Session) listen(t to, name string) {
 	}
 	e.names[t][name] = struct{}{}
 	e.counts[t].Add(1)
+	if s.asked { // a Sentinel's news are of failovers, of which there are none; all else that is told is of the data
+		return
+	}
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
@@ -147,6 +157,9 @@ func (s *Session) deafen(t to, name string) bool {
 	}
 	delete(e.names[t], name)
 	e.counts[t].Add(-1)
+	if s.asked {
+		return true
+	}
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()

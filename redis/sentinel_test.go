@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,5 +39,35 @@ func TestSentinelWithoutLeader(t *testing.T) {
 		if got := w.do("sentinel get-master-addr-by-name kolla"); strings.HasPrefix(got, "*2") != c.master {
 			t.Errorf("without %v the master is %q", c.missing, got)
 		}
+	}
+}
+
+// Who needs no password hears nothing of the data, and may not make much be kept.
+func TestSentinelListeners(t *testing.T) {
+	sv := newServer(t, Config{Users: userSet(t, "user default on >pw ~* &* +@all")})
+	w, a := sv.dial(), sv.dial()
+	w.session.Close()
+	w.session = sv.d.Sentinel(sv.engine, w)
+	a.do("auth pw")
+	a.do("config set notify-keyspace-events KEA")
+	w.expect("psubscribe *", "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n")
+	w.expect("subscribe news", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:2\r\n")
+	a.expect("publish news secret", ":0\r\n")
+	a.do("set k v")
+	if got := w.hear(); got != "" {
+		t.Errorf("heard %q", got)
+	}
+	w.expect("unsubscribe news", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:1\r\n")
+	for range maxOfStranger / 8 {
+		w.do("subscribe" + strings.Repeat(" x", 8))
+	}
+	n := 0
+	for ; n < 2*maxOfStranger && strings.HasPrefix(w.do(fmt.Sprintf("subscribe c%d", n)), "*3"); n++ {
+	}
+	if n != maxOfStranger-2 {
+		t.Errorf("it may listen to %d channels more", n)
+	}
+	if got := w.ask("*11\r\n"); !strings.HasPrefix(got, "-ERR Protocol error: unauthenticated") {
+		t.Errorf("a long request: %q", got)
 	}
 }

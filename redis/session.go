@@ -218,7 +218,7 @@ func (s *Session) run(in []byte, start int) (used, next int) {
 
 // next carries out the request in front of in and returns its length; or 0, and what the server is to wait for.
 func (s *Session) next(in []byte) (used, next int) {
-	s.parser.Stranger = s.user == nil
+	s.parser.Stranger = s.user == nil || s.asked
 	used, need, err := s.parser.Next(in)
 	switch {
 	case err != nil && !s.pending.empty():
