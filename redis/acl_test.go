@@ -199,6 +199,32 @@ func TestUsersChange(t *testing.T) {
 	}
 }
 
+// Who listens is asked nothing, and hears nothing more that its user may not.
+func TestUsersChangeForListeners(t *testing.T) {
+	sv := newServer(t, Config{Users: userSet(t, "user a on nopass &* +@all", "user b on nopass &* +@all", "user c on nopass &* +@all", "user d on nopass &* +@all ~*")})
+	hears := map[string]string{"a": "", "b": "", "c": "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\n1\r\n"}
+	listeners := map[string]*wire{}
+	for name := range hears {
+		w := sv.dial()
+		w.do("auth " + name + " x")
+		w.do("subscribe x")
+		listeners[name] = w
+	}
+	d := sv.dial()
+	d.do("auth d x")
+	sv.d.SetUsers(userSet(t, "user b on nopass &y +@all", "user c on nopass &x +@all", "user d on nopass &* +@all"))
+	d.do("publish x 1")
+	for name, want := range hears {
+		w := listeners[name]
+		if got := w.hear(); got != want || w.closed != (want == "") {
+			t.Errorf("%s hears %q, closed %v", name, got, w.closed)
+		}
+	}
+	if q := sv.d.hub.queued.Load(); q != 0 {
+		t.Errorf("%d bytes are kept", q)
+	}
+}
+
 func TestAclCommands(t *testing.T) {
 	w := newServer(t, Config{Users: userSet(t, limited)}).dial()
 	w.expect("acl users", "*2\r\n$3\r\nbob\r\n$7\r\ndefault\r\n")

@@ -195,7 +195,8 @@ const (
 )
 
 // SetUsers gives the dialect other users. Connections keep theirs if they are there still, with their new rights from the next request on;
-// the others are closed then. Any goroutine may call it.
+// the others are closed then, as are those that listen to what they may not any more: of these nothing that comes later is heard. Any goroutine may
+// call it.
 func (d *Dialect) SetUsers(set *users.Set) { d.users.Store(set) }
 
 // resetStats begins counting anew.

@@ -282,7 +282,7 @@ func (s *Session) permit(row *Command, args [][]byte) error {
 	return d.error()
 }
 
-// renew looks the user up again after the users have changed: who is there no more is closed.
+// renew looks the user up again after the users have changed: who is there no more, or listens to what it may not any more, is closed.
 func (s *Session) renew(set *users.Set) {
 	s.users = set
 	if s.user == nil || s.asked {
@@ -291,10 +291,23 @@ func (s *Session) renew(set *users.Set) {
 	was := s.user
 	s.user = set.Find([]byte(was.Name))
 	switch {
-	case s.user == nil || !s.user.On():
+	case s.user == nil || !s.user.On() || !s.mayListen():
 		s.user, s.closing = nil, true
+		s.inbox.discard(&s.d.hub.queued)
 	case s.multi != nil && !slices.Equal(was.Rules, s.user.Rules):
 		s.multi.aborted = true
 	}
 	s.showFace()
+}
+
+// mayListen says whether the user may listen to what the session listens to.
+func (s *Session) mayListen() bool {
+	for t := range to(tos) {
+		for name := range s.ears.names[t] {
+			if !s.user.MayChannel([]byte(name), t == toPatterns) {
+				return false
+			}
+		}
+	}
+	return true
 }
