@@ -92,3 +92,14 @@ func TestEventsToTellAreStateAndInSnapshots(t *testing.T) {
 		t.Fatalf("after a snapshot events %d", other.Events())
 	}
 }
+
+func TestObserverIsNotToldWhatIsLoaded(t *testing.T) {
+	h := newFeeder(New(nil, nil))
+	h.do(&op.Set{Key: key(0, "k")})
+	var d diary
+	to := New(nil, nil)
+	to.Observer = &d
+	if _, err := to.Load(snapshotOf(h.s)); err != nil || len(d) > 0 {
+		t.Fatalf("told %q, %v", d, err)
+	}
+}

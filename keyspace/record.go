@@ -179,21 +179,21 @@ func (s *State) Import(name op.Key, record []byte, version uint64) error {
 	return nil
 }
 
-// restore makes an item of u, at its version.
+// restore makes an item of u, at its version. Nobody is told: nothing is applied.
 func (s *State) restore(u *unfinished) {
 	f := found{key: u.key, hash: s.hash(u.key)}
 	if f.e, f.spot = s.tables[u.key.Space].find(&s.slab, f.hash, u.key.Name); f.e != nil {
 		f.r = f.spot.ref()
 	}
-	ops := s.ops
-	s.ops = u.version - 1
+	ops, observer := s.ops, s.Observer
+	s.ops, s.Observer = u.version-1, nil
 	if u.tree != nil {
 		u.shape.tree = s.addTree(u.tree)
 		s.write(&f, u.shape, treeValue, 0)
 	} else {
 		copy(s.write(&f, u.shape, len(u.value), 0), u.value)
 	}
-	s.ops = ops
+	s.ops, s.Observer = ops, observer
 }
 
 // appendHead appends all of the state that is not keys.
