@@ -42,9 +42,10 @@ func (el element) cost(kind op.Type) uint64 {
 // tree is a large collection.
 type tree struct {
 	kind  op.Type
-	found sequence // by hash of the name; not of a list
-	order sequence // of a list and a sorted set
-	bytes uint64   // what the elements cost
+	found sequence  // by hash of the name; not of a list
+	order sequence  // of a list and a sorted set
+	bytes uint64    // what the elements cost
+	in    *Snapshot // that has taken it as it is
 }
 
 func newTree(kind op.Type) *tree { return &tree{kind: kind} }
@@ -60,7 +61,9 @@ func (t *tree) main() *sequence {
 func (t *tree) len() int { return t.main().len() }
 
 // clone copies t in constant time.
-func (t *tree) clone() *tree { return &tree{t.kind, t.found.clone(), t.order.clone(), t.bytes} }
+func (t *tree) clone() *tree {
+	return &tree{kind: t.kind, found: t.found.clone(), order: t.order.clone(), bytes: t.bytes}
+}
 
 // byName is the element of that name as it would stand in found. Its key is never 0.
 func byName(name []byte) element { return element{key: plain.hash(0, name) | 1, name: name} }

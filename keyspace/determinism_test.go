@@ -145,3 +145,28 @@ func TestSnapshotWhileChanging(t *testing.T) {
 	verify(t, f.s)
 	verify(t, c)
 }
+
+// TestSnapshotWritesALargeCollectionOnce has writes that change nothing meet a collection that a snapshot has yet to write, and has written.
+func TestSnapshotWritesALargeCollectionOnce(t *testing.T) {
+	f := newFeeder(New(nil, nil))
+	var members [][]byte
+	for i := range 20_000 {
+		members = append(members, fmt.Append(nil, "m", i))
+	}
+	set := key(0, "set")
+	f.do(&op.SetAdd{Key: set, Members: members})
+	whole := snapshotOf(f.s)
+	w := f.s.BeginSnapshot()
+	idle := func() {
+		f.do(&op.SetAdd{Key: set, Members: members[:1]}, &op.SetRemove{Key: set, Members: [][]byte{[]byte("absent")}})
+	}
+	idle()
+	var b []byte
+	for done := false; !done && len(b) < 2*len(whole); {
+		b, done = w.Next(b, 1)
+		idle()
+	}
+	if len(b) != len(whole) {
+		t.Fatalf("%d bytes, want %d", len(b), len(whole))
+	}
+}

@@ -180,7 +180,12 @@ func (w *Snapshot) begin(e item, r ref) {
 	st := &stream{}
 	n := e.tree()
 	if n != 0 {
-		st.tree = w.s.trees[n].clone()
+		t := w.s.trees[n]
+		if t.in == w {
+			return // an edit that came to nothing has brought it here before
+		}
+		t.in = w
+		st.tree = t.clone()
 		st.left, st.size = st.tree.len(), int(st.tree.bytes)
 		st.begin = appendRecordHead(appendFrameKey(nil, e), e, st.left)
 	} else {
