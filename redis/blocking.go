@@ -300,8 +300,8 @@ func (b *blocked) carried(res *op.Result, err error) {
 		b.fail(err)
 	case err != nil:
 		b.fail(failure(unavailable(err)))
-	case res.Status == op.Missing: // somebody else was faster
-		b.stage = resting
+	case res.Status == op.Missing: // somebody else was faster; another of its keys may have something
+		b.stage = looking
 	default:
 		b.stage = settled
 		b.out = b.call.row.appendReply(nil, answer{b.s.v, b.call.form, b.s.d}, res)

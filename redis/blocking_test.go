@@ -82,3 +82,20 @@ func TestPipelineBehindABlockedCommand(t *testing.T) {
 		t.Fatalf("behind: %q", got)
 	}
 }
+
+// Who comes too late for one of its keys is served from another that has had something all the while.
+func TestBlockedLooksAtItsOtherKeys(t *testing.T) {
+	sv := newServer(t, Config{})
+	w, p := sv.dial(), sv.dial()
+	w.do("blpop a b 0")
+	p.in = []byte(encode("rpush a 1") + encode("rpush b 2"))
+	p.process()
+	sv.engine.Flush()
+	p.in = []byte(encode("lpop a")) // comes before w's pop of a
+	p.process()
+	w.process()
+	sv.engine.Flush()
+	if got := w.hear(); got != "*2\r\n$1\r\nb\r\n$1\r\n2\r\n" {
+		t.Fatalf("got %q", got)
+	}
+}
