@@ -83,10 +83,12 @@ func noteOfMessage(b []byte, o *op.Publish) []byte {
 // noteOfChange notes a change of a key. A key that is moved goes before it comes, though it is the other way round in the state.
 func (h *hub) noteOfChange(b []byte, wants uint32, c *op.Change) []byte {
 	if o, ok := c.Op.(*op.Rename); ok && !o.Copy {
-		if c.How == op.Removed {
+		switch c.How {
+		case op.Removed:
 			return b
+		case op.Created, op.Written:
+			b = h.noteOfKey(b, wants, &op.Change{How: op.Removed, Key: o.From, Op: o, Events: c.Events})
 		}
-		b = h.noteOfKey(b, wants, &op.Change{How: op.Removed, Key: o.From, Op: o, Events: c.Events})
 	}
 	return h.noteOfKey(b, wants, c)
 }

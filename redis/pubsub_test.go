@@ -260,3 +260,42 @@ func TestEveryWriteHasAnEvent(t *testing.T) {
 		}
 	}
 }
+
+// A key that a RENAME finds to be dead has expired, and was not moved.
+func TestExpiryInARename(t *testing.T) {
+	h := &New(Config{}).hub
+	h.wants.Store(wantEvents)
+	from, to := op.Key{Name: []byte("a")}, op.Key{Name: []byte("b")}
+	for _, k := range []op.Key{from, to} {
+		c := op.Change{How: op.Expired, Key: k, Events: 1<<32 - 1}
+		want := h.Note(nil, &c)
+		c.Op = &op.Rename{From: from, To: to}
+		if got := h.Note(nil, &c); len(got) != len(want) {
+			t.Errorf("%s: noted %q, want as %q", k.Name, got, want)
+		}
+	}
+}
+
+// What is too much for all inboxes together is not taken because it is one message.
+func TestLargeMessagesAreBoundedTogether(t *testing.T) {
+	sv := newServer(t, Config{})
+	var all []*wire
+	for range 4 {
+		w := sv.dial()
+		w.do("subscribe c")
+		all = append(all, w)
+	}
+	big := make([]byte, maxInboxes/3)
+	sv.d.hub.board.mu.Lock()
+	sv.d.hub.bring(toChannels, []byte("c"), big)
+	sv.d.hub.board.mu.Unlock()
+	if q := sv.d.hub.queued.Load(); q > maxInboxes {
+		t.Errorf("%d bytes are kept", q)
+	}
+	for _, w := range all {
+		w.session.Close()
+	}
+	if q := sv.d.hub.queued.Load(); q != 0 {
+		t.Errorf("%d bytes are left", q)
+	}
+}

@@ -8,7 +8,7 @@ import (
 // Bounds of what waits to be said unasked. Who takes it more slowly than it comes is dropped, as by Redis's client-output-buffer-limit for pubsub.
 const (
 	maxInbox   = 32 << 20  // bytes of one session; a single message may be larger
-	maxInboxes = 256 << 20 // of all sessions
+	maxInboxes = 256 << 20 // of all sessions; who keeps up is not dropped for a message below highWater
 )
 
 // inbox is what a session is to say unasked. Any goroutine puts things in, Process takes them out.
@@ -23,9 +23,9 @@ type inbox struct {
 func (s *Session) push(b []byte) {
 	in, all := &s.inbox, &s.d.hub.queued
 	in.mu.Lock()
-	switch n := len(in.out); {
+	switch n, sum := len(in.out), all.Load(); {
 	case in.full || s.closed.Load():
-	case n > 0 && n+len(b) > maxInbox || n > 0 && all.Load()+int64(len(b)) > maxInboxes:
+	case n > 0 && n+len(b) > maxInbox || sum > 0 && sum+int64(len(b)) > maxInboxes && (n > 0 || len(b) > highWater):
 		all.Add(-int64(n))
 		in.out, in.full = nil, true
 		s.kill.Store(true)
