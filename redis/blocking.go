@@ -329,6 +329,7 @@ func (b *blocked) rest() bool {
 // lines are the commands that wait, by key and in the order in which they came.
 type lines map[string][]*blocked
 
+// lineOf is a key as one string.
 func lineOf(space op.Space, name []byte) string { return string(append([]byte{byte(space)}, name...)) }
 
 func (h *hub) queueUp(b *blocked) {

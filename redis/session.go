@@ -51,9 +51,9 @@ type Session struct {
 	track    *tracking               // CLIENT TRACKING; nil: off
 	caching  caching
 
-	watched []op.Guard // WATCH
-	multi   *multi     // the queue between MULTI and EXEC
-	work    *work      // what the session is busy with: EXEC or a computed command
+	watched watched // WATCH
+	multi   *multi  // the queue between MULTI and EXEC
+	work    *work   // what the session is busy with: EXEC or a computed command
 
 	waiting    bool                  // a read waits for Wake
 	event      atomic.Uint32         // what came of it
@@ -552,7 +552,7 @@ func (s *Session) reset() {
 	if s.asked {
 		s.user = s.d.stranger
 	}
-	s.multi, s.watched = nil, nil
+	s.multi, s.watched = nil, watched{}
 	s.deafenAll()
 	if s.track != nil {
 		s.setTracking(nil)

@@ -19,6 +19,9 @@ import (
 // maxKept bounds the keys that are noted for clients, as does the setting tracking-table-max-keys below it; beyond that some key or other is told as changed.
 const maxKept = 1_000_000
 
+// maxPrefixes bounds those of one client: every change of a key is compared with each.
+const maxPrefixes = 256
+
 // tracking is what a client asked for. It is replaced, never changed, but for broken and changed, which board.mu guards.
 type tracking struct {
 	s                            *Session
@@ -273,6 +276,9 @@ func (s *Session) parseTracking(args [][]byte) (*tracking, error) {
 			t.redirect = uint64(id)
 		case is(args[i], "prefix") && more:
 			i++
+			if len(t.prefixes) == maxPrefixes {
+				return nil, errPrefixes
+			}
 			t.prefixes = append(t.prefixes, string(args[i]))
 		case is(args[i], "bcast"):
 			t.bcast = true
@@ -311,6 +317,9 @@ func (t *tracking) extend(old *tracking) error {
 	if old != nil {
 		had = old.prefixes
 	}
+	if len(had)+len(t.prefixes) > maxPrefixes {
+		return errPrefixes
+	}
 	if err := distinct(had, t.prefixes); err != nil {
 		return err
 	}
@@ -320,6 +329,8 @@ func (t *tracking) extend(old *tracking) error {
 	t.prefixes = slices.Sorted(slices.Values(append(t.prefixes, had...)))
 	return nil
 }
+
+const errPrefixes = failure("ERR too many prefixes: a client may have 256")
 
 // distinct says of prefixes whether one begins with another.
 func distinct(had, more []string) error {

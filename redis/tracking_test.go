@@ -139,3 +139,17 @@ func TestTrackingEnds(t *testing.T) {
 		t.Errorf("left behind: %d keys, %d clients", len(r.cached), len(r.tracked))
 	}
 }
+
+func TestTrackingPrefixesAreBounded(t *testing.T) {
+	w := newServer(t, Config{}).dial()
+	w.do("hello 3")
+	prefixes := func(from, n int) (line string) {
+		for i := range n {
+			line += fmt.Sprintf(" prefix %04d:", from+i)
+		}
+		return "client tracking on bcast" + line
+	}
+	w.expect(prefixes(0, maxPrefixes+1), "-"+string(errPrefixes)+"\r\n")
+	w.expect(prefixes(0, maxPrefixes), ok)
+	w.expect(prefixes(maxPrefixes, 1), "-"+string(errPrefixes)+"\r\n")
+}

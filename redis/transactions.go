@@ -29,6 +29,22 @@ type multi struct {
 	aborted bool // a command could not be queued: EXEC will say so
 }
 
+// watched is what WATCH has seen. A key stays at the version of its first WATCH.
+type watched struct {
+	guards []op.Guard
+	keys   map[string]struct{} // of guards, by lineOf
+}
+
+func (w *watched) add(guards []op.Guard) {
+	if w.keys == nil {
+		w.keys = map[string]struct{}{}
+	}
+	w.guards = append(w.guards, guards...)
+	for i := range guards {
+		w.keys[lineOf(guards[i].Key.Space, guards[i].Key.Name)] = struct{}{}
+	}
+}
+
 func beginMulti(s *Session, _ *request, b []byte) []byte {
 	if s.multi != nil {
 		return resp.Err(b, "ERR MULTI calls can not be nested")
@@ -62,7 +78,7 @@ func (s *Session) enqueue(row *Command, err error) verdict {
 		}
 	case row != nil && row.Name == "exec":
 		s.endMulti()
-		s.watched = nil
+		s.watched = watched{}
 		s.sayError(execAbort(err).Error())
 	default:
 		m.aborted = true
@@ -86,13 +102,13 @@ func endTransaction(s *Session, _ *request, b []byte) []byte {
 	if m == nil {
 		return resp.Err(b, "ERR EXEC without MULTI")
 	}
-	watched := s.watched
-	s.watched = nil
+	guards := s.watched.guards
+	s.watched = watched{}
 	s.endMulti()
 	if m.aborted {
 		return resp.Err(b, "EXECABORT Transaction discarded because of previous errors.")
 	}
-	s.begin(&work{exec: true, calls: m.calls, guard: watched})
+	s.begin(&work{exec: true, calls: m.calls, guard: guards})
 	return b
 }
 
@@ -100,7 +116,7 @@ func discard(s *Session, _ *request, b []byte) []byte {
 	if s.multi == nil {
 		return resp.Err(b, "ERR DISCARD without MULTI")
 	}
-	s.watched = nil
+	s.watched = watched{}
 	s.endMulti()
 	return append(b, "+OK\r\n"...)
 }
@@ -109,15 +125,14 @@ func watch(s *Session, q *request, b []byte) []byte {
 	if s.multi != nil {
 		return resp.Err(b, "ERR WATCH inside MULTI is not allowed")
 	}
-	if len(s.watched)+len(q.args) > maxWatched {
+	if len(s.watched.guards)+len(q.args) > maxWatched {
 		return resp.Err(b, "ERR too many watched keys: UNWATCH some first")
 	}
 	c := copyCall(nil, q.args[1:])
 	guards := make([]op.Guard, 0, len(c.args))
 	for _, name := range c.args {
-		key := op.Key{Space: s.space, Name: name}
-		if !s.watches(key) {
-			guards = append(guards, op.Guard{Key: key})
+		if _, had := s.watched.keys[lineOf(s.space, name)]; !had {
+			guards = append(guards, op.Guard{Key: op.Key{Space: s.space, Name: name}})
 		}
 	}
 	if len(guards) == 0 {
@@ -127,18 +142,7 @@ func watch(s *Session, q *request, b []byte) []byte {
 	return b
 }
 
-// watches says whether the key is watched already; it stays at the version of the first WATCH.
-func (s *Session) watches(k op.Key) bool {
-	for i := range s.watched {
-		g := &s.watched[i]
-		if g.Key.Space == k.Space && string(g.Key.Name) == string(k.Name) {
-			return true
-		}
-	}
-	return false
-}
-
 func unwatch(s *Session, _ *request, b []byte) []byte {
-	s.watched = nil
+	s.watched = watched{}
 	return append(b, "+OK\r\n"...)
 }

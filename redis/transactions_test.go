@@ -182,3 +182,22 @@ func (e *contrary) Write(w op.Write, s engine.Writer) {
 type nobody struct{}
 
 func (nobody) Done(*op.Result, error) {}
+
+// However many keys are watched, another one costs no look at all of them.
+func TestWatchManyKeys(t *testing.T) {
+	sv := newServer(t, Config{})
+	w, other := sv.dial(), sv.dial()
+	for i := range 20 {
+		line := "watch k0"
+		for j := range 5000 {
+			line += fmt.Sprintf(" k%d", 5000*i+j)
+		}
+		w.expect(line, ok)
+		other.do("set k0 v") // the first WATCH counts
+	}
+	w.expect("multi", ok)
+	w.expect("exec", "*-1\r\n")
+	w.expect("watch k0", ok)
+	w.expect("multi", ok)
+	w.expect("exec", "*0\r\n")
+}

@@ -119,7 +119,7 @@ func (w *work) start(s *Session) bool {
 			w.watch[i].Version = versions[i]
 		}
 		if ok {
-			s.watched = append(s.watched, w.watch...)
+			s.watched.add(w.watch)
 			w.stage = over
 		}
 		return ok
