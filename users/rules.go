@@ -45,12 +45,9 @@ func (s *Set) Add(name string, rules ...string) error {
 		return fmt.Errorf("user %q is one too many: at most %d are allowed", name, MaxUsers)
 	}
 	u := &User{Name: name}
-	for _, r := range rules {
+	for i, r := range rules {
 		if err := s.apply(u, r); err != nil {
-			if strings.HasPrefix(r, ">") {
-				r = ">(hidden)"
-			}
-			return fmt.Errorf("user %q, rule %q: %w", name, r, err)
+			return fmt.Errorf("user %q, rule %s: %w", name, shown(i, r), err)
 		}
 	}
 	u.all = u.allCommands && u.allKeys && u.allChannels
@@ -61,6 +58,14 @@ func (s *Set) Add(name string, rules ...string) error {
 		s.users = slices.Insert(s.users, i, u)
 	}
 	return nil
+}
+
+// shown is how an error names a rule: by its text only where that cannot be a password, with or without its sign.
+func shown(i int, rule string) string {
+	if strings.IndexByte("+-~%&", (rule + " ")[0]) >= 0 {
+		return fmt.Sprintf("%.80q", rule)
+	}
+	return fmt.Sprint(i + 1)
 }
 
 // What may be wrong with a rule.
