@@ -326,8 +326,14 @@ func (b *blocked) rest() bool {
 	return true
 }
 
-// lines are the commands that wait, by key and in the order in which they came.
-type lines map[string][]*blocked
+// lines are the commands that wait, by key and type, and in the order in which they came: who waits for a sorted set does not stand in the way of who waits for
+// a list.
+type lines map[line][]*blocked
+
+type line struct {
+	kind op.Type
+	key  string // by lineOf
+}
 
 // lineOf is a key as one string.
 func lineOf(space op.Space, name []byte) string { return string(append([]byte{byte(space)}, name...)) }
@@ -339,7 +345,7 @@ func (h *hub) queueUp(b *blocked) {
 		h.board.lines = lines{}
 	}
 	for _, k := range b.keys {
-		id := lineOf(k.Space, k.Name)
+		id := line{b.kind, lineOf(k.Space, k.Name)}
 		h.board.lines[id] = append(h.board.lines[id], b)
 	}
 	h.look()
@@ -350,16 +356,16 @@ func (h *hub) stepOut(b *blocked) {
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
 	for _, k := range b.keys {
-		id := lineOf(k.Space, k.Name)
-		line := h.board.lines[id]
-		first := line[0] == b
-		kept := line[:0]
-		for _, other := range line {
+		id := line{b.kind, lineOf(k.Space, k.Name)}
+		all := h.board.lines[id]
+		first := all[0] == b
+		kept := all[:0]
+		for _, other := range all {
 			if other != b {
 				kept = append(kept, other)
 			}
 		}
-		clear(line[len(kept):])
+		clear(all[len(kept):])
 		if len(kept) == 0 {
 			delete(h.board.lines, id)
 			continue
@@ -378,25 +384,28 @@ func (h *hub) firsts(b *blocked) []bool {
 	defer h.board.mu.Unlock()
 	firsts := make([]bool, len(b.keys))
 	for i, k := range b.keys {
-		firsts[i] = h.board.lines[lineOf(k.Space, k.Name)][0] == b
+		firsts[i] = h.board.lines[line{b.kind, lineOf(k.Space, k.Name)}][0] == b
 	}
 	return firsts
 }
 
-// callFirst has who waits longest for a key tried. Caller holds board.mu.
+// callFirst has who waits longest for a key tried, of each type. Caller holds board.mu.
 func (h *hub) callFirst(space op.Space, name []byte) {
 	if len(h.board.lines) == 0 {
 		return
 	}
-	if line := h.board.lines[lineOf(space, name)]; len(line) > 0 {
-		line[0].signal(signalKey)
+	key := lineOf(space, name)
+	for _, kind := range [...]op.Type{op.List, op.Sorted} {
+		if all := h.board.lines[line{kind, key}]; len(all) > 0 {
+			all[0].signal(signalKey)
+		}
 	}
 }
 
 // callAll does so for all keys. Caller holds board.mu.
 func (h *hub) callAll() {
-	for _, line := range h.board.lines {
-		line[0].signal(signalKey)
+	for _, all := range h.board.lines {
+		all[0].signal(signalKey)
 	}
 }
 

@@ -35,6 +35,23 @@ func TestBlockedAreServedInOrder(t *testing.T) {
 	}
 }
 
+// Who waits for another type than what comes does not keep it from those behind him.
+func TestWhoWaitsForAnotherTypeIsPassedOver(t *testing.T) {
+	sv := newServer(t, Config{})
+	sorted, list, p := sv.dial(), sv.dial(), sv.dial()
+	sorted.do("bzpopmin k 0")
+	list.do("blpop k 0")
+	p.do("rpush k 1")
+	if got := list.hear(); got != "*2\r\n$1\r\nk\r\n$1\r\n1\r\n" {
+		t.Fatalf("who waits for a list got %q", got)
+	}
+	list.do("blpop k 0")
+	p.do("zadd k 1 m")
+	if got := sorted.hear(); got != "*3\r\n$1\r\nk\r\n$1\r\nm\r\n$1\r\n1\r\n" {
+		t.Fatalf("who waits for a sorted set got %q", got)
+	}
+}
+
 // Nothing is popped for a client that has gone, and whoever waits behind it is served.
 func TestNothingIsPoppedForWhoHasGone(t *testing.T) {
 	sv := newServer(t, Config{})
