@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -78,5 +79,36 @@ func TestKeysOfAScript(t *testing.T) {
 	w.expect("eval 'return redis.call(\"strlen\",\"a\")' 0", ":716800\r\n")
 	if reply := w.do("eval 'return redis.call(\"strlen\",\"a\")+redis.call(\"strlen\",\"b\")' 0"); !strings.HasPrefix(reply, "-"+string(errKeysMemory)) {
 		t.Errorf("%.200q", reply)
+	}
+}
+
+// allocated is how many bytes f takes of the heap, garbage included.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// What a computation collects for its reply, or reads again and again, does not grow beyond what the reply may have.
+func TestComputationsThatMultiply(t *testing.T) {
+	w := newServer(t, Config{ReplyLimit: 1 << 20}).dial()
+	w.expect("set kx "+strings.Repeat("x", 50_000), "+OK\r\n")
+	w.do("rpush l" + strings.Repeat(" x", 4000))
+	for i := range 500 {
+		w.do(fmt.Sprintf("zadd z 1 member%d", i))
+	}
+	for _, c := range []struct{ line, want string }{
+		{"sort l by no get k*", "-ERR the reply would be larger"},
+		{"sort l by no get k* store to", "-ERR the reply would be larger"},
+		{"sort l by k* alpha limit 0 1", "-ERR the reply would be larger"},
+		{"sort l by no limit 0 2 get k*", "*2"},
+		{"zunionstore to 1000" + strings.Repeat(" z", 1000), ":500"},
+	} {
+		var reply string
+		if n := allocated(func() { reply = w.do(c.line) }); n > 16<<20 || !strings.HasPrefix(reply, c.want) {
+			t.Errorf("%.40s: %d MiB, %.60q", c.line, n>>20, reply)
+		}
 	}
 }

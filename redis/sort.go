@@ -28,6 +28,7 @@ type sorting struct {
 	unsorted    bool // BY a pattern without *
 	get         [][]byte
 	store       []byte
+	taken       int // bytes of the values that were looked up and are kept, about
 }
 
 func parseSort(q *request, readOnly bool) (*sorting, error) {
@@ -93,9 +94,6 @@ func sortCommand(readOnly bool) func(*bench, *request, []byte) ([]byte, error) {
 		if o.store != nil {
 			return w.storeList(op.Key{Space: q.space, Name: o.store}, out, b)
 		}
-		if w.d.tooLarge(replySize(&op.Result{List: out})) {
-			return b, w.d.errReplySize()
-		}
 		return replyList(b, answer{w.Version, 0, w.d}, &op.Result{List: out}), nil
 	}
 }
@@ -137,10 +135,16 @@ func (o *sorting) arrange(w *bench, items []sortItem) error {
 				return err
 			}
 		}
-		if !o.alpha && x.by != nil {
+		switch {
+		case !o.alpha && x.by != nil:
 			var ok bool
 			if x.weight, ok = sortWeight(x.by); !ok {
 				return errSortScore
+			}
+			x.by = nil
+		case o.by != nil:
+			if err := o.take(w, x.by); err != nil {
+				return err
 			}
 		}
 	}
@@ -195,11 +199,17 @@ func (o *sorting) part(items []sortItem) []sortItem {
 func (o *sorting) fetch(w *bench, items []sortItem) (out []op.Result, err error) {
 	for i := range items {
 		if o.get == nil {
+			if err := o.take(w, items[i].value); o.store == nil && err != nil {
+				return nil, err
+			}
 			out = append(out, op.Result{Value: items[i].value})
 		}
 		for _, pattern := range o.get {
 			v, err := o.lookup(w, pattern, items[i].value)
 			if err != nil {
+				return nil, err
+			}
+			if err := o.take(w, v); err != nil {
 				return nil, err
 			}
 			r := op.Result{Value: v}
@@ -210,6 +220,15 @@ func (o *sorting) fetch(w *bench, items []sortItem) (out []op.Result, err error)
 		}
 	}
 	return out, nil
+}
+
+// take counts v with what is kept for the reply, or to sort by: a small request may look up large values many times. A single one always goes.
+func (o *sorting) take(w *bench, v []byte) error {
+	before := o.taken
+	if o.taken += elementSize + len(v); before > 0 && w.d.tooLarge(o.taken) {
+		return w.d.errReplySize()
+	}
+	return nil
 }
 
 // lookup reads the value that pattern names for an element: "#" is the element itself, * stands for it in the name of a key, and

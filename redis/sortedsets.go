@@ -112,9 +112,15 @@ func (c *combination) options(args [][]byte, store, card bool) error {
 	return nil
 }
 
-// load reads the sets; a plain set's members have the score 1.
+// load reads the sets, each once, however often it is named; a plain set's members have the score 1.
 func (c *combination) load(w *bench) error {
+	first := map[string]int{}
 	for i, k := range c.keys {
+		if j, had := first[string(k.Name)]; had {
+			c.sets[i].list, c.sets[i].scores = c.sets[j].list, c.sets[j].scores
+			continue
+		}
+		first[string(k.Name)] = i
 		res, err := w.Do(&op.SortedRange{Key: k, Range: op.Range{End: -1}})
 		if err != nil {
 			return err
