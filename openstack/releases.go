@@ -25,6 +25,7 @@ var (
 	ocata     = known("ocata")
 	queens    = known("queens")
 	zed       = known("zed")
+	bobcat    = known("bobcat")
 	caracal   = known("caracal")
 	dalmatian = known("dalmatian")
 	epoxy     = known("epoxy")

@@ -117,8 +117,11 @@ func (w *settingsWriter) horizon(protocol string) {
 // quoted lists texts as Python writes them.
 func quoted(all []string) string { return `"` + strings.Join(all, `", "`) + `"` }
 
+// djangoMemcached: python-memcached turns to the next server by itself, and with one of three killed logged nobody out; pymemcache, which is what Django 4.1 and
+// later are left with (OpenStack 2023.2), has the request that meets the dead server fail, in each thread.
 func (w *settingsWriter) djangoMemcached() {
-	backend, options := "PyMemcacheCache", `            # Without time-outs a server that hangs hangs every page.
+	backend, options := "PyMemcacheCache", `            # The first request of each thread to a server that has died fails, and its user is at the form: sessions by Redis do without that.
+            # Without time-outs a server that hangs hangs every page.
             "connect_timeout": 1,
             "timeout": 3,
             "no_delay": True,
@@ -127,7 +130,7 @@ func (w *settingsWriter) djangoMemcached() {
             "dead_timeout": 300,
             "ignore_exc": False,  # True turns one refused log-in into 20,000 connections
 `
-	if w.release < zed {
+	if w.release < bobcat {
 		backend, options = "MemcachedCache", `            "dead_retry": 30,
             "socket_timeout": 3,
 `
