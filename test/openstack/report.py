@@ -141,10 +141,11 @@ out; Horizon is stopped, its settings are changed to what `holdfast config horiz
        *([f"`{r['from'].split('://')[0]}://`", r['seen before'], r['logged in after'], r['logged in without the old servers'], '**yes**' if r['the logged-out one is back'] else 'no'] for r in rows))}'''
 
 
-def write(parts, to):
+def write(files, to):
+    """Writes the report of what is in files, by part."""
     found = {}
-    for name in parts:
-        with open(os.path.join(world.OUT, name + '.json')) as f:
+    for name, path in files.items():
+        with open(path) as f:
             found[name] = json.load(f)
     text = f'''# OpenStack's own services on Holdfast
 
@@ -152,7 +153,7 @@ Written by `make openstack` on {time.strftime('%Y-%m-%d')}; do not edit. The ser
 
 {machine()}
 {table(['goal', 'measured', 'verdict'], *([goal, measured, 'met' if met else '**missed**'] for goal, measured, met in goals(found)))}
-''' + '\n'.join(globals()[name](found[name]) for name in parts)
+''' + '\n'.join(globals()[name](found[name]) for name in files)
     with open(to, 'w') as f:
         f.write(text.rstrip() + '\n')
     print('written:', to.removeprefix('/srv/holdfast/'))
