@@ -94,9 +94,16 @@ func appendRDBString(b, s []byte) []byte {
 
 // rdb takes a value apart. After the first thing that does not fit it is bad and yields zeroes.
 type rdb struct {
-	b   []byte
-	bad bool
+	b    []byte
+	room uint64 // bytes that what was packed may still take
+	bad  bool
 }
+
+// A small payload may unpack to a large value, and that to very many elements.
+const (
+	maxPayload = op.MaxValue // bytes of all that was packed, and
+	itemCost   = 64          // of each element, about, which an element of a payload that is not packed may always take
+)
 
 const (
 	errPayload = failure("ERR DUMP payload version or checksum are wrong")
@@ -112,12 +119,27 @@ func parseRDB(b []byte) (v *value, err error) {
 	if binary.LittleEndian.Uint16(foot) > rdbNewest || binary.LittleEndian.Uint64(foot[2:]) != checksum(b[:len(b)-8]) {
 		return nil, errPayload
 	}
-	r := rdb{b: b[:len(b)-rdbFooter]}
-	v = r.value(r.byte())
+	return unpackRDB(b[:len(b)-rdbFooter], maxPayload)
+}
+
+// unpackRDB reads a type and value, with that much room for what was packed.
+func unpackRDB(b []byte, room uint64) (*value, error) {
+	r := rdb{b: b, room: room + itemCost*uint64(len(b))}
+	v := r.value(r.byte())
 	if r.bad || len(r.b) > 0 || len(v.items) == 0 {
 		return nil, errRDB
 	}
 	return v, nil
+}
+
+// spend takes n bytes of the room, if there are as many.
+func (r *rdb) spend(n uint64) bool {
+	if n > r.room {
+		r.fail()
+		return false
+	}
+	r.room -= n
+	return true
 }
 
 func (r *rdb) fail() { r.b, r.bad = nil, true }
@@ -206,7 +228,7 @@ func number10(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
 // lzf unpacks what LibLZF has packed: runs of plain bytes, and references to what was there before.
 func (r *rdb) lzf(in []byte, size uint64) (out []byte) {
-	if size > op.MaxValue {
+	if size > op.MaxValue || !r.spend(size) {
 		r.fail()
 		return nil
 	}
@@ -330,7 +352,7 @@ func (r *rdb) packed(form byte, v *value) {
 }
 
 func (r *rdb) each(v *value, one func()) {
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.count(); n > 0 && !r.bad && r.spend(itemCost); n-- {
 		one()
 	}
 }
@@ -371,7 +393,7 @@ func (r *rdb) intset(b []byte, one func([]byte)) {
 		r.fail()
 		return
 	}
-	for range n {
+	for ; n > 0 && r.spend(itemCost); n-- {
 		one(number10(int64(in.fixed(size)<<(64-8*size)) >> (64 - 8*size)))
 	}
 }
@@ -380,7 +402,7 @@ func (r *rdb) intset(b []byte, one func([]byte)) {
 func (r *rdb) zipmap(b []byte, one func([]byte)) {
 	in := rdb{b: b}
 	in.byte() // how many, or too many to say
-	for !in.bad && len(in.b) > 0 && in.b[0] != 255 {
+	for !in.bad && len(in.b) > 0 && in.b[0] != 255 && r.spend(itemCost) {
 		one(in.take(in.zipmapLength()))
 		n := in.zipmapLength()
 		free := in.byte()
@@ -408,7 +430,7 @@ func (r *rdb) zipmapLength() uint64 {
 func (r *rdb) ziplist(b []byte, one func([]byte)) {
 	in := rdb{b: b}
 	in.take(10)
-	for !in.bad && len(in.b) > 0 && in.b[0] != 255 {
+	for !in.bad && len(in.b) > 0 && in.b[0] != 255 && r.spend(itemCost) {
 		if in.byte() == 254 {
 			in.take(4)
 		}
@@ -446,7 +468,7 @@ func (r *rdb) zipEntry() []byte {
 func (r *rdb) listpack(b []byte, one func([]byte)) {
 	in := rdb{b: b}
 	in.take(6)
-	for !in.bad && len(in.b) > 0 && in.b[0] != 255 {
+	for !in.bad && len(in.b) > 0 && in.b[0] != 255 && r.spend(itemCost) {
 		left := len(in.b)
 		one(in.packEntry())
 		switch size := left - len(in.b); {

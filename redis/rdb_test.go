@@ -164,3 +164,35 @@ func FuzzRDB(f *testing.F) {
 		}
 	})
 }
+
+// What is packed in a small payload takes no more memory than its bound.
+func TestRestoreOfWhatIsMuchLarger(t *testing.T) {
+	// A ziplist of 0s packed by LZF: what repeats is its entry of 2 bytes, "the one before has 2 bytes" and "0".
+	const entries = 1 << 20
+	size := 10 + 2*entries + 1
+	packed := append([]byte{11}, make([]byte, 10)...)
+	packed = append(packed, 2, 0xf1)
+	for n := size - 1 - len(packed) + 1; n > 0; {
+		run := min(n, 264)
+		switch {
+		case run < 3:
+			packed = append(append(packed, byte(run-1)), []byte{2, 0xf1}[:run]...)
+		case run < 9:
+			packed = append(packed, byte(run-2)<<5, 1)
+		default:
+			packed = append(packed, 7<<5, byte(run-9), 1)
+		}
+		n -= run
+	}
+	packed = append(packed, 0, 255)
+	node := append(append([]byte{0xc3}, appendRDBLength(nil, len(packed))...), appendRDBLength(nil, size)...)
+	node = append(node, packed...)
+	payload := append([]byte{rdbQuick}, appendRDBLength(nil, 2)...)
+	payload = append(append(payload, node...), node...)
+	for room, want := range map[uint64]int{1 << 20: 0, 100 << 20: 0, 200 << 20: 2 * entries} {
+		v, err := unpackRDB(payload, room)
+		if want == 0 && err == nil || want > 0 && (err != nil || len(v.items) != want) {
+			t.Errorf("%d bytes with room for %d: %v", len(payload), room, err)
+		}
+	}
+}
