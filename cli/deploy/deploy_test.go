@@ -45,7 +45,7 @@ type machine struct {
 // known are the scripts by name.
 var known = map[string]script{
 	"look": lookScript, "clock": clockScript, "config": readConfig, "status": askStatus, "show": showStatus, "words": lastWordsScript,
-	"upload": uploadScript, "install": installScript, "write": writeScript, "restore": restoreScript, "keep": keepScript, "check": checkScript,
+	"upload": uploadScript, "install": installScript, "write": writeScript, "restore": restoreScript, "keep": keepScript, "remove": removeScript, "check": checkScript,
 	"start": startScript, "stop": stopScript, "drain": drainScript, "restart": restartScript, "clone": cloneScript, "unclone": uncloneScript,
 	"allow": allowScript, "cleanup": cleanupScript, "leave": leaveScript,
 }
@@ -74,6 +74,10 @@ func (m *machine) Run(ctx context.Context, text string, args []string, input io.
 	}
 	if !slices.Contains(looking, name) {
 		m.w.did = append(m.w.did, m.name+" "+name)
+	}
+	if says, ok := m.w.fails[m.name+" "+name+" nothing"]; ok { // it failed before it did anything
+		delete(m.w.fails, m.name+" "+name+" nothing")
+		return nil, errors.New(says)
 	}
 	if says, ok := m.w.fails[m.name+" "+name]; ok {
 		if name == "write" { // the connection broke when it was done
@@ -105,8 +109,15 @@ func (m *machine) put(path string, input io.Reader) {
 	b, _ := io.ReadAll(input)
 	if old, ok := m.files[path]; ok {
 		m.files[path+".before-deploy"] = old
+	} else {
+		m.files[path+".not-before-deploy"] = ""
 	}
 	m.files[path] = string(b)
+}
+
+func (m *machine) forget(path string) {
+	delete(m.files, path+".before-deploy")
+	delete(m.files, path+".not-before-deploy")
 }
 
 func (m *machine) carryOut(name string, args []string, in string) (string, error) {
@@ -133,19 +144,21 @@ func (m *machine) carryOut(name string, args []string, in string) (string, error
 			m.draining = m.clone
 		}
 	case "write":
-		delete(m.files, args[0]+".before-deploy")
+		m.forget(args[0])
 		m.put(args[0], strings.NewReader(in))
 		m.modes[args[0]] = args[1]
 	case "restore":
 		if old, ok := m.files[args[0]+".before-deploy"]; ok {
 			m.files[args[0]] = old
-		} else {
+		} else if _, ok := m.files[args[0]+".not-before-deploy"]; ok {
 			delete(m.files, args[0])
 		}
-		delete(m.files, args[0]+".before-deploy")
+		m.forget(args[0])
+	case "remove":
+		delete(m.files, args[0])
 	case "keep":
 		for _, path := range args {
-			delete(m.files, path+".before-deploy")
+			m.forget(path)
 		}
 	case "check":
 		c := config.Default()
@@ -319,7 +332,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 // Whatever fails on whichever host: no daemon runs, no setting and no certificate is left, the host and the step are named, and the next run succeeds.
 func TestFailureLeavesNoHalfGroup(t *testing.T) {
 	for _, pacemaker := range []bool{false, true} {
-		for _, name := range []string{"look", "clock", "config", "upload", "install", "write", "check", "start", "clone"} {
+		for _, name := range []string{"look", "clock", "config", "upload", "install", "write", "write nothing", "check", "start", "clone"} {
 			for _, host := range []string{"ctl1", "ctl2", "ctl3"} {
 				if pacemaker != (name == "clone") && (name == "start" || name == "clone") || name == "clone" && host != "ctl1" {
 					continue

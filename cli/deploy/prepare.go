@@ -29,7 +29,7 @@ func (d *deployment) install(ctx context.Context, h *host) error {
 			return "", err
 		}
 		defer f.Close()
-		h.undo = append(h.undo, undo{restoreScript, []string{path}}) // nothing was there before: it is taken away
+		h.undo = append(h.undo, undo{removeScript, []string{path}})
 		_, err = d.feed(ctx, h, f, uploadScript, path, p.SHA256)
 		return p.Name, err
 	})

@@ -108,28 +108,38 @@ rm -f "$2"
 echo "$v"
 `}
 
-// writeScript writes its input to a file and keeps what was there before beside it. Arguments: file, mode, SHA-256.
+// writeScript writes its input to a file. Beside it stays what was there before, or an empty file that says that there was none: without either nothing
+// has been replaced. Arguments: file, mode, SHA-256.
 var writeScript = script{time.Minute, `
 set -eu
 umask 077
 mkdir -p -m 755 "${1%/*}"
+rm -f "$1.before-deploy" "$1.not-before-deploy"
 cat >"$1.new"
 if [ "$(sha256sum <"$1.new" | cut -d' ' -f1)" != "$3" ]; then rm -f "$1.new"; echo "the copy is not what was sent" >&2; exit 1; fi
 chown root:holdfast "$1.new"
 chmod "$2" "$1.new"
-rm -f "$1.before-deploy"
-if [ -e "$1" ]; then cp -p "$1" "$1.before-deploy"; fi
+if [ -e "$1" ]; then ln "$1" "$1.before-deploy"; else : >"$1.not-before-deploy"; fi
 mv -f "$1.new" "$1"
 `}
 
-// restoreScript puts back what writeScript replaced. Argument: file.
+// restoreScript puts back what writeScript replaced, if it has. Argument: file.
 var restoreScript = script{time.Minute, `
 rm -f "$1.new"
-if [ -e "$1.before-deploy" ]; then mv -f "$1.before-deploy" "$1"; else rm -f "$1"; fi
+if [ "$1" -ef "$1.before-deploy" ]; then
+	rm -f "$1.before-deploy"
+elif [ -e "$1.before-deploy" ]; then
+	mv -f "$1.before-deploy" "$1"
+elif [ -e "$1.not-before-deploy" ]; then
+	rm -f "$1" "$1.not-before-deploy"
+fi
 `}
 
 // keepScript forgets what writeScript replaced. Arguments: files.
-var keepScript = script{time.Minute, `for f; do rm -f "$f.before-deploy"; done`}
+var keepScript = script{time.Minute, `for f; do rm -f "$f.before-deploy" "$f.not-before-deploy"; done`}
+
+// removeScript takes an uploaded file away. Argument: file.
+var removeScript = script{time.Minute, `rm -f "$1" "$1.new"`}
 
 // checkScript has the installed version say what is wrong with a configuration file. Argument: file.
 var checkScript = script{20 * time.Second, `holdfast config check "$1"`}
