@@ -16,8 +16,9 @@ type herald struct {
 	to engine.Watcher
 
 	// Guarded by Node.mu: what was noted since the last handOver.
-	fresh dispatch
-	index uint64 // of the entry of the last note
+	fresh  dispatch
+	index  uint64 // of the entry of the last note
+	itself bool   // what was noted last was done by the entry, not by a write in it
 
 	mu    sync.Mutex
 	queue []dispatch // to be told, in order
@@ -42,10 +43,10 @@ func newHerald(to engine.Watcher) *herald { return &herald{to: to, bell: make(ch
 
 // Changed implements keyspace.Observer. Node.mu is held.
 func (h *herald) Changed(c *op.Change) {
-	if c.Index != h.index {
+	if c.Index != h.index || h.itself && c.Op != nil {
 		h.wroteBy(nil)
-		h.index = c.Index
 	}
+	h.index, h.itself = c.Index, c.Op == nil
 	h.fresh.notes = h.to.Note(h.fresh.notes, c)
 }
 

@@ -254,3 +254,17 @@ func (e *slowEar) Note(b []byte, c *op.Change) []byte {
 }
 
 func (e *slowEar) Tell([]byte, engine.Writer) { <-e.release }
+
+// What an entry does by itself, before the writes that it carries, is nobody's.
+func TestWhatTimeEndsIsNobodysWrite(t *testing.T) {
+	e := &ear{}
+	h := newHerald(e)
+	h.Changed(&op.Change{How: op.Expired, Key: op.Key{Name: []byte("old")}, Index: 7})
+	h.Changed(&op.Change{Key: op.Key{Name: []byte("new")}, Op: &op.Set{}, Index: 7})
+	h.wroteBy(new(answer))
+	h.handOver()
+	h.tell(&h.queue[0])
+	if e.own != 1 || !slices.Equal(e.heard, []string{"old", "new"}) {
+		t.Fatalf("told %q, %d of them of its own writes", e.heard, e.own)
+	}
+}
