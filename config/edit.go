@@ -11,8 +11,11 @@ import (
 // Value is a setting and what it is to be, as Setting.Set takes it.
 type Value struct{ Key, Text string }
 
-// Change is a setting that Edit gave another value. Was is empty if the file did not set it.
+// Change is a setting that Edit gave another value, as people may see it. Was is empty if the file did not set it.
 type Change struct{ Key, Was, Now string }
+
+// hidden stands for the value of a secret setting.
+const hidden = "(hidden)"
 
 // Edit returns the text of a configuration file in which these settings have these values, and what that changed. All else is as it was,
 // comments too: a line that sets one is replaced where it stands, or else the line "#key =" that documents it, or else one is added at the end.
@@ -45,7 +48,14 @@ func Edit(name string, text []byte, values []Value) ([]byte, []Change, error) {
 		if !is[v.Key] {
 			was = ""
 		}
-		changes = append(changes, Change{v.Key, was, s.toml()})
+		c := Change{v.Key, was, s.toml()}
+		if s.Secret {
+			c.Now = hidden
+			if was != "" {
+				c.Was = hidden
+			}
+		}
+		changes = append(changes, c)
 		lines = replace(lines, v.Key, v.Key+" = "+s.toml()+"\n")
 	}
 	edited := []byte(strings.Join(lines, ""))

@@ -69,3 +69,13 @@ func FuzzEdit(f *testing.F) {
 		}
 	})
 }
+
+// What Edit tells of a password is that it has changed.
+func TestEditHidesSecrets(t *testing.T) {
+	for text, was := range map[string]string{"": "", "redis-password = \"before\"\n": "(hidden)"} {
+		edited, changes, err := Edit("f", []byte(text), []Value{{"redis-password", "after"}})
+		if err != nil || string(edited) != "redis-password = \"after\"\n" || len(changes) != 1 || changes[0] != (Change{"redis-password", was, "(hidden)"}) {
+			t.Errorf("%q: %v, %v", edited, changes, err)
+		}
+	}
+}

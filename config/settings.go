@@ -182,7 +182,7 @@ func texts(v []any) ([]string, bool) {
 
 func (s Setting) bad(text, want string) error {
 	if s.Secret {
-		text = "(hidden)"
+		text = hidden
 	}
 	return fmt.Errorf("setting %s is %q: write %s", s.Key, text, want)
 }
