@@ -117,18 +117,31 @@ func (h *herald) tell(d *dispatch) {
 	}
 }
 
-// lookStale tells the Watcher when this member loses touch with the group. Caller holds mu.
-func (n *Node) lookStale() {
-	stale := !n.solo
+// touch is how well this member knows what the group does.
+type touch uint8
+
+const (
+	inTouch touch = iota
+	byRounds      // it answers reads only with the leader's help: what is acknowledged may not be here yet
+	outOfTouch    // nor with that
+)
+
+func (n *Node) touchNow() touch {
 	switch {
-	case n.solo || n.restoring || !n.serving:
-	case n.cfg.ReadIndex:
-		stale = n.replica.Leader() == 0
-	default:
-		stale = n.clock.mono() >= n.reads.until.Load()
+	case n.solo:
+	case n.restoring || !n.serving || n.replica.Leader() == 0:
+		return outOfTouch
+	case !n.cfg.ReadIndex && n.clock.mono() >= n.reads.until.Load():
+		return byRounds
 	}
-	if stale && !n.stale && n.herald != nil {
+	return inTouch
+}
+
+// lookStale tells the Watcher when this member loses touch with the group, or more of it: what was read by rounds was noted since it was told. Caller holds mu.
+func (n *Node) lookStale() {
+	now := n.touchNow()
+	if now > n.touch && n.herald != nil {
 		n.herald.put(dispatch{stale: true})
 	}
-	n.stale = stale
+	n.touch = now
 }

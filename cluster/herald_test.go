@@ -268,3 +268,34 @@ func TestWhatTimeEndsIsNobodysWrite(t *testing.T) {
 		t.Fatalf("told %q, %d of them of its own writes", e.heard, e.own)
 	}
 }
+
+// Who answers reads only with a leader's help says so once more when there is no leader: clients may have kept what they read that way.
+func TestWatcherHearsOfALostLeader(t *testing.T) {
+	ears := map[string]*ear{}
+	g := newGroup(t, 3, func(c *Config) {
+		e := &ear{}
+		ears[c.Name], c.Watcher, c.Lease = e, e, time.Nanosecond
+	})
+	g.start(g.all()...)
+	g.voters(3)
+	last := g.another()
+	n, e := g.nodes[last], ears[last]
+	g.until("reads by rounds alone", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.touch == byRounds
+	})
+	e.mu.Lock()
+	before := e.stale
+	e.mu.Unlock()
+	for _, name := range g.all() {
+		if name != last {
+			g.crash(name, 0)
+		}
+	}
+	g.until("the word that there is no leader", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.stale > before
+	})
+}

@@ -170,7 +170,7 @@ type Node struct {
 	ticks       int
 	evictor     evictor
 	herald      *herald // nil without a Watcher
-	stale       bool    // this member has lost touch, as far as the Watcher was told
+	touch       touch   // as far as the Watcher was told
 	snapshot    snapshotStatus
 	history     history
 	told        bool      // to give away what it holds
