@@ -121,9 +121,9 @@ func (h *herald) tell(d *dispatch) {
 type touch uint8
 
 const (
-	inTouch touch = iota
-	byRounds      // it answers reads only with the leader's help: what is acknowledged may not be here yet
-	outOfTouch    // nor with that
+	inTouch    touch = iota
+	byRounds         // it answers reads only with the leader's help: what is acknowledged may not be here yet
+	outOfTouch       // nor with that
 )
 
 func (n *Node) touchNow() touch {
