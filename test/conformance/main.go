@@ -38,7 +38,11 @@ type unit struct {
 	name     string
 	demanded bool        // whether what the original passes must pass here too
 	exclude  []exclusion // what is not demanded of it
+	edit     *edit       // how its file is changed before it runs, on either server; nil: not at all
 }
+
+// edit is a change of a unit's file. The report says why it is made where it says what is not run.
+type edit struct{ old, new string }
 
 // exclusion names tests that Holdfast need not pass, and why.
 type exclusion struct {

@@ -4,9 +4,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,12 +50,30 @@ func runRedis(source string, u *unit, skip []string, at *server) outcome {
 	if err := copySuite(source, copied); err != nil {
 		return outcome{ended: err.Error()}
 	}
-	args := []string{"--host", "127.0.0.1", "--port", at.port(), "--single", u.name, "--tags", redisTags, "--durable", "--timeout", redisStall, "--dont-clean"}
+	if u.edit != nil {
+		if err := u.edit.apply(filepath.Join(copied, "tests", u.name+".tcl")); err != nil {
+			return outcome{ended: err.Error()}
+		}
+	}
+	args := []string{"--host", "127.0.0.1", "--port", at.port(), "--single", u.name, "--tags", redisTags, "--durable", "--timeout", redisStall, "--dont-clean",
+		"--baseport", strconv.Itoa(20000 + 100*rand.IntN(200))} // the suite's parts talk over ports near that one; another run may be under way
 	for _, x := range skip {
 		args = append(args, "--skiptest", "/"+x)
 	}
 	said, ended := command(redisLimit, copied, []string{"TERM=dumb"}, filepath.Join(copied, "runtest"), args...)
 	return parseRedis(said, ended)
+}
+
+// apply makes the change in a file; that it finds nothing to change is an error.
+func (e *edit) apply(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(text, []byte(e.old)) {
+		return fmt.Errorf("%s has no %q any more: see redisunits.go", filepath.Base(file), e.old)
+	}
+	return os.WriteFile(file, bytes.Replace(text, []byte(e.old), []byte(e.new), 1), 0o644)
 }
 
 // copySuite copies the tests, and puts the programs that some call where they look for them.
