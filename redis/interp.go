@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,7 @@ type interp struct {
 	globals *lua.LTable   // the real globals
 	env     *lua.LTable   // what scripts see of them
 	seals   []*lua.LTable // all that must stay empty
+	plain   []lua.LValue  // the metatables of what has none in Redis
 	meter   meter
 	seed    *rand.PCG
 	rand    *rand.Rand
@@ -71,6 +73,7 @@ type interp struct {
 	stop  error        // why the script cannot go on, whatever it catches
 	ops   ops
 	out   []byte
+	json  jsonSettings
 }
 
 // meter counts the instructions of a script: it is the context that the interpreter looks at before each of them.
@@ -149,7 +152,7 @@ func newInterp() *interp {
 	}
 	in.globals = l.NewTable()
 	have := l.Get(lua.GlobalsIndex).(*lua.LTable)
-	for _, name := range strings.Fields("assert getmetatable ipairs next pairs rawequal rawget select setmetatable tonumber type unpack xpcall _VERSION") {
+	for _, name := range strings.Fields("assert ipairs next pairs rawequal rawget select setmetatable tonumber type xpcall _VERSION") {
 		in.globals.RawSetString(name, have.RawGetString(name))
 	}
 	in.openBase()
@@ -252,7 +255,8 @@ func (b *bench) runScript(s *script, c invocation, out []byte) ([]byte, error) {
 // run calls the script and returns its first result. An error is the text of the reply.
 func (in *interp) run(s *script) (result lua.LValue, err error) {
 	l := in.l
-	in.seed.Seed(0, 0)
+	in.seed.Seed(rand.Uint64(), rand.Uint64())
+	in.json = newJSON
 	in.globals.RawSetString("KEYS", in.strings(in.call.keys))
 	in.globals.RawSetString("ARGV", in.strings(in.call.argv))
 	f := l.NewFunctionFromProto(s.proto)
@@ -319,10 +323,58 @@ func (in *interp) openBase() {
 		l.SetTop(1)
 		return 1
 	})
+	in.function(g, "getmetatable", func(l *lua.LState) int {
+		mt := l.GetMetatable(l.CheckAny(1))
+		if slices.Contains(in.plain, mt) {
+			mt = lua.LNil
+		}
+		l.Push(mt)
+		return 1
+	})
+	in.function(g, "unpack", unpack)
+	in.explainPlain()
 	in.function(g, "collectgarbage", func(l *lua.LState) int {
 		l.Push(lua.LNumber(0))
 		return 1
 	})
+}
+
+// explainPlain has the interpreter say, of what is neither to be called nor to be indexed, what Redis's says. What does so are metatables that no script sees.
+func (in *interp) explainPlain() {
+	for _, v := range []lua.LValue{lua.LNil, lua.LFalse, lua.LNumber(0)} {
+		kind := v.Type().String()
+		mt := in.l.NewTable()
+		in.function(mt, "__call", func(l *lua.LState) int {
+			l.RaiseError("attempt to call a %s value", kind)
+			return 0
+		})
+		index := in.l.NewFunction(func(l *lua.LState) int {
+			l.RaiseError("attempt to index a %s value", kind)
+			return 0
+		})
+		mt.RawSetString("__index", index)
+		mt.RawSetString("__newindex", index)
+		in.l.SetMetatable(v, mt)
+		in.plain = append(in.plain, mt)
+	}
+}
+
+// maxResults is how many values unpack returns at most, as in Redis.
+const maxResults = 8000
+
+func unpack(l *lua.LState) int {
+	t, from := l.CheckTable(1), l.OptInt(2, 1)
+	to := l.OptInt(3, t.Len())
+	if from > to {
+		return 0
+	}
+	if n := to - from; n < 0 || n >= maxResults {
+		l.RaiseError("too many results to unpack")
+	}
+	for i := from; i <= to; i++ {
+		l.Push(t.RawGetInt(i))
+	}
+	return to - from + 1
 }
 
 // join is the operator "..".
@@ -531,7 +583,7 @@ func (in *interp) openMath(t *lua.LTable) {
 		return 1
 	})
 	in.function(t, "randomseed", func(l *lua.LState) int {
-		in.seed.Seed(uint64(l.CheckInt64(1)), 0)
+		in.seed.Seed(uint64(int64(l.CheckNumber(1))), 0)
 		return 0
 	})
 	in.library("math", t)

@@ -25,7 +25,7 @@ func (in *interp) openJSON() {
 		if l.GetTop() != 1 {
 			l.RaiseError("bad argument #1 to 'encode' (expected 1 argument)")
 		}
-		e := jsonEncoder{l: l, null: null}
+		e := jsonEncoder{l: l, null: null, set: &in.json}
 		e.value(l.Get(1), 0)
 		l.Push(lua.LString(e.b.String()))
 		return 1
@@ -34,23 +34,52 @@ func (in *interp) openJSON() {
 		if l.GetTop() != 1 {
 			l.RaiseError("bad argument #1 to 'decode' (expected 1 argument)")
 		}
-		d := jsonDecoder{l: l, null: null, s: l.CheckString(1)}
+		d := jsonDecoder{l: l, null: null, s: l.CheckString(1), set: &in.json}
 		l.Push(d.document())
+		return 1
+	})
+	in.function(t, "encode_keep_buffer", func(*lua.LState) int { return 0 }) // none is kept
+	in.function(t, "encode_max_depth", func(l *lua.LState) int { return setDepth(l, &in.json.encode) })
+	in.function(t, "decode_max_depth", func(l *lua.LState) int { return setDepth(l, &in.json.decode) })
+	in.function(t, "encode_invalid_numbers", func(l *lua.LState) int {
+		if l.GetTop() > 0 {
+			in.json.anyNumber = l.CheckBool(1)
+		}
+		l.Push(lua.LBool(in.json.anyNumber))
 		return 1
 	})
 	in.library("cjson", t)
 }
 
+// jsonSettings are what a script may set of cjson, for itself: the next one finds newJSON.
+type jsonSettings struct {
+	encode, decode int  // most levels of tables
+	anyNumber      bool // NaN and the infinities are written too
+}
+
+var newJSON = jsonSettings{encode: maxJSONDepth, decode: maxJSONDepth}
+
+// setDepth sets a number of levels, which may not be more than they are from the start, and returns it.
+func setDepth(l *lua.LState, depth *int) int {
+	if l.GetTop() > 0 {
+		n := l.CheckInt(1)
+		if n < 1 || n > maxJSONDepth {
+			l.ArgError(1, "expected integer between 1 and "+strconv.Itoa(maxJSONDepth))
+		}
+		*depth = n
+	}
+	l.Push(lua.LNumber(*depth))
+	return 1
+}
+
 type jsonEncoder struct {
 	l    *lua.LState
+	set  *jsonSettings
 	null *lua.LUserData
 	b    strings.Builder
 }
 
 func (e *jsonEncoder) value(v lua.LValue, depth int) {
-	if depth > maxJSONDepth {
-		e.l.RaiseError("Cannot serialise, excessive depth (%d)", depth)
-	}
 	checkSize(e.l, e.b.Len())
 	switch x := v.(type) {
 	case lua.LString:
@@ -62,6 +91,9 @@ func (e *jsonEncoder) value(v lua.LValue, depth int) {
 	case *lua.LNilType:
 		e.b.WriteString("null")
 	case *lua.LTable:
+		if depth++; depth > e.set.encode {
+			e.l.RaiseError("Cannot serialise, excessive nesting (%d)", depth)
+		}
 		if n, ok := e.arrayLength(x); ok {
 			e.array(x, n, depth)
 		} else {
@@ -77,7 +109,7 @@ func (e *jsonEncoder) value(v lua.LValue, depth int) {
 }
 
 func (e *jsonEncoder) number(n lua.LNumber) string {
-	if f := float64(n); math.IsInf(f, 0) || math.IsNaN(f) {
+	if f := float64(n); !e.set.anyNumber && (math.IsInf(f, 0) || math.IsNaN(f)) {
 		e.l.RaiseError("Cannot serialise number: must not be NaN or Inf")
 	}
 	return number(float64(n))
@@ -111,7 +143,7 @@ func (e *jsonEncoder) array(t *lua.LTable, n, depth int) {
 		if i > 0 {
 			e.b.WriteByte(',')
 		}
-		e.value(t.RawGet(lua.LNumber(i+1)), depth+1)
+		e.value(t.RawGet(lua.LNumber(i+1)), depth)
 	}
 	e.b.WriteByte(']')
 }
@@ -133,7 +165,7 @@ func (e *jsonEncoder) object(t *lua.LTable, depth int) {
 			e.l.RaiseError("Cannot serialise table: table key must be a number or string")
 		}
 		e.b.WriteByte(':')
-		e.value(v, depth+1)
+		e.value(v, depth)
 	})
 	e.b.WriteByte('}')
 }
@@ -167,6 +199,7 @@ func (e *jsonEncoder) string(s string) {
 
 // jsonDecoder reads a JSON text from left to right.
 type jsonDecoder struct {
+	set  *jsonSettings
 	l    *lua.LState
 	null *lua.LUserData
 	s    string
@@ -230,16 +263,13 @@ func (d *jsonDecoder) take(c byte) bool {
 }
 
 func (d *jsonDecoder) value(depth int) lua.LValue {
-	if depth > maxJSONDepth {
-		d.l.RaiseError("Found too many nested data structures (%d)", depth)
-	}
 	d.space()
 	rest := d.s[d.i:]
 	switch {
 	case d.take('{'):
-		return d.object(depth)
+		return d.object(d.descend(depth))
 	case d.take('['):
-		return d.array(depth)
+		return d.array(d.descend(depth))
 	case strings.HasPrefix(rest, `"`):
 		return lua.LString(d.string())
 	case strings.HasPrefix(rest, "true"):
@@ -253,6 +283,14 @@ func (d *jsonDecoder) value(depth int) lua.LValue {
 		return d.null
 	}
 	return d.number()
+}
+
+// descend goes one level down, into what began before d.i.
+func (d *jsonDecoder) descend(depth int) int {
+	if depth++; depth > d.set.decode {
+		d.l.RaiseError("Found too many nested data structures (%d) at character %d", depth, d.i)
+	}
+	return depth
 }
 
 func (d *jsonDecoder) number() lua.LValue {
@@ -274,7 +312,7 @@ func (d *jsonDecoder) array(depth int) lua.LValue {
 		return t
 	}
 	for {
-		t.Append(d.value(depth + 1))
+		t.Append(d.value(depth))
 		if d.take(']') {
 			return t
 		}
@@ -297,7 +335,7 @@ func (d *jsonDecoder) object(depth int) lua.LValue {
 		if !d.take(':') {
 			d.expected("colon")
 		}
-		t.RawSetString(key, d.value(depth+1))
+		t.RawSetString(key, d.value(depth))
 		if d.take('}') {
 			return t
 		}
