@@ -118,6 +118,9 @@ func TestClientReply(t *testing.T) {
 		"multi", "get a", "exec", "eval 'return 1' 0", "client reply on", "get a", "client reply skip", "nosuch", "get a"} {
 		in.WriteString(encode(line))
 	}
+	if got := w.ask(encode("client reply skip") + encode("client reply on") + encode("ping")); got != "+OK\r\n+PONG\r\n" {
+		t.Errorf("ON behind SKIP: %q", got)
+	}
 	if got, want := w.ask(in.String()), "$1\r\n1\r\n+OK\r\n$1\r\n3\r\n$1\r\n3\r\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -237,6 +240,9 @@ func TestConfig(t *testing.T) {
 	w.expect("config get slowlog-max-len", "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n5\r\n")
 	w.expect("config get save appendonly", "*4\r\n$10\r\nappendonly\r\n$2\r\nno\r\n$4\r\nsave\r\n$0\r\n\r\n")
 	w.expect("config get PORT", "*2\r\n$4\r\nport\r\n$4\r\n6379\r\n")
+	w.expect("config set maxmemory 1 maxmemory 2", "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - duplicate parameter\r\n")
+	w.expect("config set lua-time-limit 10", ok)
+	w.expect("config get lua-time-limit", "*2\r\n$14\r\nlua-time-limit\r\n$2\r\n10\r\n")
 	w.expect("config set appendonly no save ''", ok)
 	w.expect("config set appendonly yes", "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - can't set immutable config\r\n")
 	w.expect("config set nosuch 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n")
@@ -269,10 +275,13 @@ func TestIntrospection(t *testing.T) {
 	w := newServer(t, Config{}).dial()
 	n := len(table.rows)
 	w.expect("command count", fmt.Sprintf(":%d\r\n", n))
-	for _, line := range []string{"command", "command info", "command docs", "command list"} {
+	for _, line := range []string{"command", "command info", "command docs"} {
 		if got := w.do(line); !strings.HasPrefix(got, fmt.Sprintf("*%d\r\n", n)) && !strings.HasPrefix(got, fmt.Sprintf("*%d\r\n", 2*n)) {
 			t.Errorf("%s: %.30q", line, got)
 		}
+	}
+	if got := w.do("command list"); !strings.HasPrefix(got, fmt.Sprintf("*%d\r\n", table.numbers)) || !strings.Contains(got, "client|id") {
+		t.Errorf("COMMAND LIST, which has the subcommands too: %.30q", got)
 	}
 	if got := w.do("command info GET client|id"); !strings.HasPrefix(got, "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n") {
 		t.Errorf("COMMAND INFO: %q", got)

@@ -256,7 +256,7 @@ func (f *clientFilter) parseKill(args [][]byte) error {
 func clientReply(s *Session, q *request, b []byte) []byte {
 	switch {
 	case is(q.args[2], "on"):
-		s.silence = speak
+		s.silence, s.hush = speak, false
 		return append(b, "+OK\r\n"...)
 	case is(q.args[2], "off"):
 		s.silence = silent

@@ -62,16 +62,28 @@ func dump(w *bench, q *request, b []byte) ([]byte, error) {
 	return resp.Bulk(b, payload), nil
 }
 
+// What may be wrong with what RESTORE is to restore, as the form of its reply.
+const (
+	restoreTTL = iota + 1
+	restoreNegative
+	restorePayload
+	restoreRDB
+)
+
+var restoreFaults = [...]failure{restoreTTL: errInteger, restoreNegative: "ERR Invalid TTL value, must be >= 0", restorePayload: errPayload, restoreRDB: errRDB}
+
+// parseRestore makes what RENAMENX of the key to itself is of a request that is wrong: Redis looks for the key before it looks at the rest, and that tells
+// whether it is there.
 func parseRestore(q *request) (op.Write, error) {
 	o := &op.Store{Key: q.key(1), Cond: op.Cond{Kind: op.IfAbsent}}
-	absolute := false
+	life := op.Life{Kind: op.In}
 	for i := 4; i < len(q.args); i++ {
 		more := i+1 < len(q.args)
 		switch arg := q.args[i]; {
 		case is(arg, "replace"):
 			o.Cond.Kind = op.Always
 		case is(arg, "absttl"):
-			absolute = true
+			life.Kind = op.At
 		case is(arg, "idletime") && more:
 			i++
 			if n, ok := resp.Int(q.args[i]); !ok {
@@ -90,29 +102,44 @@ func parseRestore(q *request) (op.Write, error) {
 			return nil, errSyntax
 		}
 	}
-	ttl, ok := resp.Int(q.args[2])
-	if !ok {
-		return nil, errInteger
+	q.form = fillRestore(o, life, q.args[2], q.args[3])
+	switch {
+	case q.form == 0:
+		return o, nil
+	case o.Cond.Kind == op.IfAbsent:
+		return &op.Rename{From: o.Key, To: o.Key, IfAbsent: true}, nil
 	}
-	if ttl < 0 {
-		return nil, failure("ERR Invalid TTL value, must be >= 0")
-	}
-	if ttl > 0 {
-		o.Life = op.Life{Kind: op.In, Ms: ttl}
-		if absolute {
-			o.Life.Kind = op.At
-		}
-	}
-	v, err := parseRDB(q.args[3])
-	if err != nil {
-		return nil, err
-	}
-	o.Of, o.Items = v.of, v.items
-	return o, nil
+	return nil, restoreFaults[q.form]
 }
 
-func replyRestore(b []byte, _ answer, res *op.Result) []byte {
-	if res.Status == op.Failed {
+// fillRestore puts value and lifetime into o, or says what is wrong with them.
+func fillRestore(o *op.Store, life op.Life, ttl, payload []byte) (fault uint8) {
+	var ok bool
+	if life.Ms, ok = resp.Int(ttl); !ok {
+		return restoreTTL
+	}
+	if life.Ms < 0 {
+		return restoreNegative
+	}
+	if life.Ms > 0 {
+		o.Life = life
+	}
+	v, err := parseRDB(payload)
+	switch err {
+	case nil:
+		o.Of, o.Items = v.of, v.items
+		return 0
+	case errRDB:
+		return restoreRDB
+	}
+	return restorePayload
+}
+
+func replyRestore(b []byte, a answer, res *op.Result) []byte {
+	switch {
+	case a.form != 0 && res.Status == op.Missing:
+		return resp.Err(b, string(restoreFaults[a.form]))
+	case a.form != 0, res.Status == op.Failed:
 		return resp.Err(b, "BUSYKEY Target key name already exists.")
 	}
 	return append(b, "+OK\r\n"...)

@@ -202,7 +202,7 @@ func commandList(s *Session, q *request, b []byte) []byte {
 		return resp.Err(b, string(errSyntax))
 	}
 	var names []string
-	for _, row := range table.rows {
+	for row := range table.all() {
 		if keep(row) {
 			names = append(names, row.Name)
 		}

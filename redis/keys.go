@@ -60,7 +60,7 @@ func parseExpire(kind op.LifeKind, scale int64, command string) func(*request) (
 		if !ok {
 			return nil, errInteger
 		}
-		if n > latest/scale || n < math.MinInt64/scale {
+		if n > latestOf(kind)/scale || n < math.MinInt64/scale {
 			return nil, invalidExpire(command)
 		}
 		q.ops.expire = op.Expire{Key: q.key(1), Life: op.Life{Kind: kind, Ms: n * scale}, Cond: cond}

@@ -371,7 +371,6 @@ func (s *Session) ask(row *Command, o op.Read) verdict {
 // meet carries out a command that concerns the connection. CLIENT REPLY itself is silent unless it ends the silence.
 func (s *Session) meet(row *Command) {
 	mark := len(s.out)
-	skip := s.silence == skipNext
 	s.hush = s.quiet()
 	m := s.began(row)
 	s.out = row.conn(s, &s.req, s.out)
@@ -380,7 +379,7 @@ func (s *Session) meet(row *Command) {
 	} else {
 		s.answered(row, m, s.req.args, s.isError(s.out[mark:]))
 	}
-	if (skip || s.silence != speak) && row.Flags&listenFlags != listenFlags { // what listening says is no reply
+	if (s.hush || s.silence != speak) && row.Flags&listenFlags != listenFlags { // what listening says is no reply
 		s.out = s.out[:mark]
 	}
 }
@@ -547,6 +546,7 @@ func (s *Session) Close() {
 
 // reset makes the connection as it was at its beginning.
 func (s *Session) reset() {
+	s.hush = s.hush && s.silence != silent
 	s.users = s.d.users.Load()
 	s.client = client{v: resp.V2, user: s.users.Default()}
 	if s.asked {

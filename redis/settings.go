@@ -58,7 +58,6 @@ var serverSettings = []setting{
 	}},
 	{name: "aclfile", get: fixed("")},
 	{name: "bind", get: fixed("")},
-	{name: "busy-reply-threshold", get: fixed(strconv.Itoa(int(scriptTime.Milliseconds())))},
 	{name: "client-output-buffer-limit", get: func(s *Session) string {
 		n := strconv.FormatInt(s.d.facts().OutputLimit, 10)
 		return "normal " + n + " 0 0 slave 0 0 0 pubsub " + n + " 0 0"
@@ -77,7 +76,6 @@ var serverSettings = []setting{
 	{name: "latency-monitor-threshold", get: func(s *Session) string { return strconv.FormatInt(s.d.events.threshold.Load(), 10) },
 		set: func(s *Session, value string) error { return setNumber(&s.d.events.threshold, value, 0, 1<<40) }},
 	{name: "logfile", get: fixed("")},
-	{name: "lua-time-limit", get: fixed(strconv.Itoa(int(scriptTime.Milliseconds())))},
 	{name: "masterauth", get: fixed("")},
 	{name: "maxclients", get: ofFacts(func(f Facts) int64 { return int64(f.MaxClients) })},
 	{name: "maxmemory", get: func(s *Session) string { return strconv.FormatUint(s.e.Status().Memory.Budget, 10) }},
@@ -86,8 +84,10 @@ var serverSettings = []setting{
 	{name: notifySetting, get: func(s *Session) string { return formatEvents(s.e.Status().Notify) }},
 	{name: "port", get: ofFacts(func(f Facts) int64 { return int64(f.Port) })},
 	{name: "proto-max-bulk-len", get: ofFacts(func(f Facts) int64 { return min(f.RequestLimit, resp.MaxBulk) })},
+	{name: "replicaof", get: fixed("")},
 	{name: "requirepass", get: fixed("")},
 	{name: "save", get: fixed("")},
+	{name: "slaveof", get: fixed("")},
 	{name: "slowlog-log-slower-than", get: func(s *Session) string { return strconv.FormatInt(s.d.slow.slower.Load(), 10) },
 		set: func(s *Session, value string) error { return setNumber(&s.d.slow.slower, value, -1, 1<<40) }},
 	{name: "slowlog-max-len", get: func(s *Session) string { return strconv.FormatInt(s.d.slow.most.Load(), 10) },
@@ -112,12 +112,17 @@ const notifySetting = "notify-keyspace-events"
 // maxSlowLog bounds slowlog-max-len.
 const maxSlowLog = 100000
 
-// knobs say how Redis lays out memory. They are taken, remembered, and mean nothing here.
+// knobs say how Redis lays out memory, and when it lets others interrupt a script: here a script stands in nobody's way. They are taken, remembered, and mean
+// nothing here.
 var knobs = map[string]string{
+	"busy-reply-threshold": busyFrom, "lua-time-limit": busyFrom,
 	"activedefrag": "no", "activerehashing": "yes", "active-expire-effort": "1", "hll-sparse-max-bytes": "3000", "lazyfree-lazy-eviction": "no",
 	"lazyfree-lazy-expire": "no", "lazyfree-lazy-server-del": "no", "lazyfree-lazy-user-del": "no", "lazyfree-lazy-user-flush": "no",
 	"maxmemory-samples": "5", "sanitize-dump-payload": "no", "stream-node-max-bytes": "4096", "stream-node-max-entries": "100",
 }
+
+// busyFrom is scriptTime in ms, beyond which no script runs.
+var busyFrom = strconv.FormatInt(scriptTime.Milliseconds(), 10)
 
 // maxKnob bounds the value of one, in bytes.
 const maxKnob = 64
@@ -206,7 +211,7 @@ func configSet(s *Session, q *request, b []byte) []byte {
 		switch {
 		case set == nil:
 			err = failure("ERR Unknown option or number of arguments for CONFIG SET - '" + string(args[i]) + "'")
-		case hasName(args[:i], args[i]):
+		case hasName(args[:i], args[i]), hasName(args[i+2:], args[i]):
 			err = errNotSet(set, failure("duplicate parameter"))
 		case set.name == notifySetting:
 			notify = args[i+1]

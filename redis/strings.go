@@ -43,8 +43,16 @@ var (
 // formGet asks the reply of a write for the value that was there.
 const formGet = 1
 
-// latest is the last moment that a deadline may have, Unix ms. Redis's own bound depends on the present; this one lies a few centuries before it.
+// latest is the longest time until a deadline, in ms. Redis's own bound depends on the present; this one lies a few centuries before it.
 const latest = math.MaxInt64 - 1<<43
+
+// latestOf is the largest number of ms of a lifetime of that kind.
+func latestOf(kind op.LifeKind) int64 {
+	if kind == op.At {
+		return math.MaxInt64
+	}
+	return latest
+}
 
 func parseGet(q *request) (op.Read, error) {
 	q.ops.get.Key = q.key(1)
@@ -118,7 +126,7 @@ func (l *lifeArg) read(command string) (op.Life, error) {
 	if !ok {
 		return op.Life{}, errInteger
 	}
-	if n <= 0 || n > latest/l.scale {
+	if n <= 0 || n > latestOf(l.kind)/l.scale {
 		return op.Life{}, invalidExpire(command)
 	}
 	return op.Life{Kind: l.kind, Ms: n * l.scale}, nil

@@ -42,6 +42,13 @@ func TestSlowLog(t *testing.T) {
 	w.expect("config set slowlog-log-slower-than 0", ok)
 	w.do("get k")
 	w.do("smembers s")
+	w.expect("config set slowlog-max-len 3", ok)
+	for range 3 { // not sampled
+		w.do("ping")
+	}
+	if got := w.do("slowlog get"); strings.Count(got, "ping") != 3 {
+		t.Errorf("with slowlog-log-slower-than 0 every command is slow: %q", got)
+	}
 	w.expect("config set slowlog-log-slower-than -1", ok)
 	w.do("slowlog reset")
 	w.expect("slowlog len", ":0\r\n")
