@@ -71,7 +71,7 @@ func (d *daemon) place(controllers []string) (openstack.Place, error) {
 	}
 	if len(controllers) > 0 {
 		at.Hosts = controllers
-		at.Redis, at.Memcached = portOf(c.Redis()), portOf(c.Memcached())
+		at.Redis, at.Sentinel, at.Memcached = portOf(c.Redis()), portOf(c.Sentinel()), portOf(c.Memcached())
 		return at, nil
 	}
 	r, _, err := d.report()
@@ -93,6 +93,8 @@ func (d *daemon) placeOf(r *report, at *openstack.Place) error {
 		switch {
 		case port.Protocol == openstack.Redis && at.Redis == "":
 			own, at.Redis = host, number
+		case port.Protocol == "sentinel" && at.Sentinel == "":
+			at.Sentinel = number
 		case port.Protocol == openstack.Memcached && at.Memcached == "":
 			own, at.Memcached = host, number
 		}

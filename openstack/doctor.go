@@ -159,9 +159,9 @@ func (c *checkup) classOf(db int) string {
 
 // redisURL is what an address of a Redis client says.
 type redisURL struct {
-	scheme, host, user, password string
-	path                         string
-	query                        url.Values
+	scheme, host, port, user, password string
+	path                               string
+	query                              url.Values
 }
 
 // parseRedisURL reads redis://..., and the old host:port:db of django-redis; ok is false for anything else.
@@ -174,13 +174,13 @@ func parseRedisURL(text string) (u redisURL, ok bool) {
 		if len(parts) != 3 {
 			return u, false
 		}
-		return redisURL{scheme: "redis", host: parts[0], path: parts[2], query: url.Values{}}, true
+		return redisURL{scheme: "redis", host: parts[0], port: parts[1], path: parts[2], query: url.Values{}}, true
 	}
 	p, err := url.Parse(text)
 	if err != nil {
 		return u, false
 	}
-	u = redisURL{scheme: p.Scheme, host: p.Hostname(), user: p.User.Username(), path: strings.Trim(p.Path, "/"), query: p.Query()}
+	u = redisURL{scheme: p.Scheme, host: p.Hostname(), port: p.Port(), user: p.User.Username(), path: strings.Trim(p.Path, "/"), query: p.Query()}
 	u.password, _ = p.User.Password()
 	return u, true
 }

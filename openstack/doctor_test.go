@@ -144,10 +144,10 @@ func TestSettingsAreSound(t *testing.T) {
 	}
 }
 
-// A group that asks for a password asks for it as Sentinel too.
+// A group that asks for a password asks for it as Sentinel too, but for ports of sentinel-listen.
 func TestSentinelPassword(t *testing.T) {
 	at := group()
-	at.Password = true
+	at.Password, at.Sentinel = true, "26379"
 	const url = "[coordination]\nbackend_url = redis://:pw@127.0.0.1?sentinel=k&sentinel_fallback=c2&sentinel_fallback=c3"
 	const caches = "DJANGO_REDIS_CONNECTION_FACTORY = 'django_redis.pool.SentinelConnectionFactory'\nCACHES = {'default': {'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://k/1',\n" +
 		"'OPTIONS': {'CLIENT_CLASS': 'django_redis.client.SentinelClient', 'SENTINELS': [('c1', 1), ('c2', 1), ('c3', 1)], 'SOCKET_TIMEOUT': 5, 'PASSWORD': 'x', 'CONNECTION_POOL_KWARGS': {'retry': r}"
@@ -156,6 +156,10 @@ func TestSentinelPassword(t *testing.T) {
 		{"x.conf", url + "&sentinel_password=pw", ""},
 		{"l.py", caches + "}}}", "session-sentinel-password:3"},
 		{"l.py", caches + ", 'SENTINEL_KWARGS': {'password': 'x'}}}}", ""},
+		{"x.conf", strings.ReplaceAll(strings.ReplaceAll(url, "c2", "c2:26379"), "c3", "c3:26379"), "coordination-sentinel-password:2"},
+		{"x.conf", strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(url, "c2", "c2:26379"), "c3", "c3:26379"), "?", ":26379?"), ""},
+		{"l.py", strings.ReplaceAll(caches, ", 1)", ", 26379)") + "}}}", ""},
+		{"l.py", strings.Replace(caches, ", 1)", ", 26379)", 2) + "}}}", "session-sentinel-password:3"},
 	} {
 		if got := foundBy(Check([]File{{Name: c.name, Text: c.text}}, at)); got != c.wanted {
 			t.Errorf("%s\n  found %s\n  not   %s", c.text, got, c.wanted)

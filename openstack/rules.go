@@ -235,6 +235,11 @@ func (c *checkup) coordination() (u redisURL, o option, ok bool) {
 	return u, o, false
 }
 
+// secretSentinel says whether one of these servers (host:port) asks for a password where it is asked as Sentinel.
+func (c *checkup) secretSentinel(servers []string) bool {
+	return c.Password && slices.ContainsFunc(servers, func(s string) bool { return c.Sentinel == "" || !strings.HasSuffix(s, ":"+c.Sentinel) })
+}
+
 var coordinationRules = []rule{
 	{"coordination-local", Error, "Agents on other controllers are not seen, so every controller does all of the work.", "tooz: drivers file, ipc, zake",
 		func(c *checkup) {
@@ -257,10 +262,11 @@ var coordinationRules = []rule{
 				c.servers(o.position, "[coordination] backend_url", append([]string{u.host}, fallbacks...))
 			}
 		}},
-	{"coordination-sentinel-password", Error, "A Sentinel port of Holdfast is its Redis port, and asks for the password. tooz sends one to Sentinel since 6.3, and only if it is told.", "tooz: sentinel_password",
+	{"coordination-sentinel-password", Error, "The Redis port answers as Sentinel too, and asks for the password. tooz sends one to Sentinel since 6.3, and only if it is told.", "tooz: sentinel_password",
 		func(c *checkup) {
-			if u, o, ok := c.coordination(); ok && c.Password && u.query.Get("sentinel") != "" && u.query.Get("sentinel_password") == "" {
-				c.say(o.position, "[coordination] backend_url has no sentinel_password, and the group asks for one; add it (tooz 6.3 and later), or name one controller without sentinel=")
+			u, o, ok := c.coordination()
+			if ok && u.query.Get("sentinel") != "" && u.query.Get("sentinel_password") == "" && c.secretSentinel(append(u.query["sentinel_fallback"], ":"+u.port)) {
+				c.say(o.position, "[coordination] backend_url has no sentinel_password, and the group asks for one; add it (tooz 6.3 and later), or name ports of sentinel-listen")
 			}
 		}},
 	{"coordination-memcached", Warning, "tooz takes one server there, and gives a lock back in two steps, between which another may take it.", "tooz: drivers/memcached.py",

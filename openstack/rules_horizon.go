@@ -68,6 +68,17 @@ func (c *checkup) sentinelClient() bool {
 	return strings.HasSuffix(v.text, "SentinelClient")
 }
 
+// djangoSentinels returns SENTINELS, as host:port.
+func (c *checkup) djangoSentinels() (at position, servers []string) {
+	list, _ := c.cacheOption("SENTINELS")
+	for _, m := range list.items {
+		if pair := m.value.items; len(pair) == 2 {
+			servers = append(servers, hostPort(pair[0].value.text, strconv.Itoa(int(pair[1].value.num))))
+		}
+	}
+	return list.position, servers
+}
+
 var horizonRules = []rule{
 	{"session-engine", Warning, "Sessions that are not in the cache are in a database, in a file or with the user.", "Django: contrib/sessions/backends",
 		func(c *checkup) {
@@ -162,14 +173,8 @@ var horizonRules = []rule{
 				}
 				return
 			}
-			s, _ := c.cacheOption("SENTINELS")
-			var servers []string
-			for _, m := range s.items {
-				if len(m.value.items) > 0 {
-					servers = append(servers, m.value.items[0].value.text)
-				}
-			}
-			c.servers(s.position, "SENTINELS", servers)
+			at, servers := c.djangoSentinels()
+			c.servers(at, "SENTINELS", servers)
 		}},
 	{"session-retry", Note, "redis-py from 4.1 on can ask again what was on its way when its server died; without that the page finds no session, and its user is at the form.", "measured with Horizon 23: one of 30 users; redis-py: retry, retry_on_error",
 		func(c *checkup) {
@@ -189,11 +194,12 @@ var horizonRules = []rule{
 				c.say(cache.position, "SentinelClient needs DJANGO_REDIS_CONNECTION_FACTORY = \"django_redis.pool.SentinelConnectionFactory\"; add it")
 			}
 		}},
-	{"session-sentinel-password", Error, "A Sentinel port of Holdfast is its Redis port, and asks for the password.", "django-redis: SENTINEL_KWARGS; redis-py: Sentinel",
+	{"session-sentinel-password", Error, "The Redis port answers as Sentinel too, and asks for the password.", "django-redis: SENTINEL_KWARGS; redis-py: Sentinel",
 		func(c *checkup) {
 			kwargs, set := c.cacheOption("SENTINEL_KWARGS")
-			if _, ok := kwargs.get("password"); c.Password && c.sentinelClient() && !(set && ok) {
-				c.say(kwargs.position, "SENTINEL_KWARGS has no password, and the group asks for one; add \"password\" there beside PASSWORD")
+			_, servers := c.djangoSentinels()
+			if _, ok := kwargs.get("password"); c.sentinelClient() && !(set && ok) && c.secretSentinel(servers) {
+				c.say(kwargs.position, "SENTINEL_KWARGS has no password, and the group asks for one; add \"password\" there beside PASSWORD, or name ports of sentinel-listen")
 			}
 		}},
 	{"session-db", Error, "The database decides what may be evicted: a session that is, is a user logged out.", "Holdfast: redis-classes",

@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -10,6 +11,7 @@ type Place struct {
 	Hosts     []string // of the controllers, the one that the settings are for first; no ports
 	Redis     string   // port of the Redis protocol, empty without one
 	Memcached string   // port of the memcached protocol, empty without one
+	Sentinel  string   // port that answers as a Sentinel alone, which asks for no password; empty without one: the Redis port answers too
 	Password  bool     // whether Redis clients need one
 	Sessions  int      // the Redis database of class session
 	Tokens    int      // of class token
@@ -81,6 +83,12 @@ func (w *settingsWriter) servers(port string) []string {
 
 // sentinel says whether clients can be given all controllers: by Sentinel, since Redis clients know nothing else.
 func (w *settingsWriter) sentinel() bool { return len(w.Hosts) > 1 }
+
+// sentinels lists the controllers as Sentinels.
+func (w *settingsWriter) sentinels() []string { return w.servers(cmp.Or(w.Sentinel, w.Redis)) }
+
+// secretSentinel says whether the Sentinels ask for a password.
+func (w *settingsWriter) secretSentinel() bool { return w.Password && w.Sentinel == "" }
 
 // hostPort joins both, with brackets around an address of IPv6.
 func hostPort(host, port string) string {
@@ -186,11 +194,11 @@ func (w *settingsWriter) djangoRedis() {
 func (w *settingsWriter) djangoSentinel() {
 	pairs := make([]string, len(w.Hosts))
 	for i, h := range w.Hosts {
-		pairs[i] = fmt.Sprintf("(%q, %s)", h, w.Redis)
+		pairs[i] = fmt.Sprintf("(%q, %s)", h, cmp.Or(w.Sentinel, w.Redis))
 	}
 	password := ""
-	if w.Password {
-		password = fmt.Sprintf("\n            # A Sentinel port of Holdfast is its Redis port, with the same password.\n            \"SENTINEL_KWARGS\": {\"password\": %q, \"socket_connect_timeout\": 1, \"socket_timeout\": 5},", secret)
+	if w.secretSentinel() {
+		password = fmt.Sprintf("\n            # This Sentinel port is the Redis port, with the same password.\n            \"SENTINEL_KWARGS\": {\"password\": %q, \"socket_connect_timeout\": 1, \"socket_timeout\": 5},", secret)
 	} else {
 		password = "\n            \"SENTINEL_KWARGS\": {\"socket_connect_timeout\": 1, \"socket_timeout\": 5},"
 	}
@@ -312,7 +320,7 @@ func (w *settingsWriter) oslocacheRedis() {
 		return
 	case w.sentinel():
 		w.line("# Each controller answers as Sentinel, with itself as the master.\nbackend = dogpile.cache.redis_sentinel")
-		w.line("redis_sentinels = %s\nredis_sentinel_service_name = %s", strings.Join(w.servers(w.Redis), ","), w.Master)
+		w.line("redis_sentinels = %s\nredis_sentinel_service_name = %s", strings.Join(w.sentinels(), ","), w.Master)
 	default:
 		w.line("backend = dogpile.cache.redis\nredis_server = %s", hostPort(w.Hosts[0], w.Redis))
 	}
@@ -338,8 +346,9 @@ func (w *settingsWriter) ceilometer(protocol string) {
 	switch {
 	case protocol == Memcached:
 		w.line("# tooz takes one memcached server alone.\nbackend_url = memcached://%s?timeout=30", hostPort(w.Hosts[0], w.Memcached))
-	case w.sentinel() && w.Password && w.release < dalmatian:
-		w.line("# Holdfast asks for the password where it is asked as Sentinel too, and tooz before 6.3 (2024.2) sends none there: so one address alone.")
+	case w.sentinel() && w.secretSentinel() && w.release < dalmatian:
+		w.line("# The Redis port asks for the password where it is asked as Sentinel too, and tooz before 6.3 (2024.2) sends none there: so one address alone.")
+		w.line("# With sentinel-listen the group has a port that asks for none, and this file names all controllers.")
 		w.line("backend_url = %s", w.oneURL())
 	case w.sentinel():
 		w.line("# Each controller answers as Sentinel, with itself as the master.")
@@ -358,11 +367,12 @@ func (w *settingsWriter) oneURL() string {
 }
 
 func (w *settingsWriter) toozURL() string {
-	url := fmt.Sprintf("redis://%s%s?sentinel=%s", w.credentials(), hostPort(w.Hosts[0], w.Redis), w.Master)
-	for _, s := range w.servers(w.Redis)[1:] {
+	all := w.sentinels()
+	url := fmt.Sprintf("redis://%s%s?sentinel=%s", w.credentials(), all[0], w.Master)
+	for _, s := range all[1:] {
 		url += "&sentinel_fallback=" + s
 	}
-	if w.Password {
+	if w.secretSentinel() {
 		url += "&sentinel_password=" + secret
 	}
 	return url + fmt.Sprintf("&db=%d&timeout=30", w.Groups)

@@ -13,6 +13,8 @@ func TestSettings(t *testing.T) {
 	one, secure := threeControllers, threeControllers
 	one.Hosts = []string{"127.0.0.1"}
 	secure.Password = true
+	apart := secure // its Sentinels have a port of their own
+	apart.Sentinel = "26379"
 	for _, c := range []struct {
 		service, release, protocol string
 		at                         Place
@@ -38,7 +40,10 @@ func TestSettings(t *testing.T) {
 		{"ceilometer", "zed", "", threeControllers, "backend_url = redis://c1:6379?sentinel=mymaster&sentinel_fallback=c2:6379&sentinel_fallback=c3:6379&db=0&timeout=30", "check_watchers"},
 		{"ceilometer", "mitaka", "", one, "backend_url = redis://127.0.0.1:6379?db=0&timeout=30|heartbeat = 1.0|check_watchers = 10.0", ""},
 		{"ceilometer", "2025.1", "", secure, "redis://:REPLACE-WITH-PASSWORD@c1:6379?|&sentinel_password=REPLACE-WITH-PASSWORD", ""},
-		{"ceilometer", "zed", "", secure, "backend_url = redis://:REPLACE-WITH-PASSWORD@c1:6379?db=0&timeout=30|sends none there", "sentinel="},
+		{"ceilometer", "zed", "", secure, "backend_url = redis://:REPLACE-WITH-PASSWORD@c1:6379?db=0&timeout=30|sends none there|sentinel-listen", "sentinel="},
+		{"ceilometer", "zed", "", apart, "backend_url = redis://:REPLACE-WITH-PASSWORD@c1:26379?sentinel=mymaster&sentinel_fallback=c2:26379&sentinel_fallback=c3:26379&db=0&timeout=30", "sentinel_password"},
+		{"horizon", "zed", "", apart, `"SENTINELS": [("c1", 26379), ("c2", 26379), ("c3", 26379)]|"SENTINEL_KWARGS": {"socket_connect_timeout": 1|"PASSWORD": "REPLACE-WITH-PASSWORD"`, ""},
+		{"keystone", "2025.1", "redis", apart, "redis_sentinels = c1:26379,c2:26379,c3:26379|redis_password = REPLACE", ""},
 		{"ceilometer", "zed", "memcached", threeControllers, "backend_url = memcached://c1:11211?timeout=30", ""},
 		{"keystonemiddleware", "zed", "", threeControllers, "[keystone_authtoken]|memcached_servers = c1:11211,c2:11211,c3:11211|memcache_security_strategy = ENCRYPT", ""},
 	} {
