@@ -11,11 +11,12 @@ import urllib.request
 from harness import HERE, HOST, PEER
 
 REDIS = 'django_redis.cache.RedisCache'
+DJANGOS_REDIS = 'django.core.cache.backends.redis.RedisCache'  # since Django 4.0
 PYMEMCACHE = 'django.core.cache.backends.memcached.PyMemcacheCache'
 
 
 def location(backend):
-    return PEER.redis_url(1) if backend == REDIS else PEER.memcached
+    return PEER.redis_url(1) if backend in (REDIS, DJANGOS_REDIS) else PEER.memcached
 
 
 class Site:

@@ -20,6 +20,7 @@ from group import Group
 from harness import PEER, ClientTest, Server, free_ports, main, until
 
 USERS, FOLLOW_SECONDS = 30, 15
+RELEASE = 'zed' if django.VERSION < (4, 1) else '2025.1'  # which Debian has with this Django
 settings.configure(SESSION_ENGINE='django.contrib.sessions.backends.cache', SECRET_KEY='test', USE_TZ=True, CACHES={
     'default': {'BACKEND': 'django.core.cache.backends.dummy.DummyCache'}})
 django.setup()
@@ -69,7 +70,7 @@ def cache_of(conf, factory='django_redis.pool.ConnectionFactory'):
 def printed_cache(i, *args):
     """The cache that 'holdfast config horizon' prints for a controller."""
     scope = {}
-    exec(holdfast('config', 'horizon', '--release', 'zed', *admin(i), *args), scope)
+    exec(holdfast('config', 'horizon', '--release', RELEASE, *admin(i), *args), scope)
     assert scope['SESSION_ENGINE'] == settings.SESSION_ENGINE
     return cache_of(scope['CACHES']['default'], scope.get('DJANGO_REDIS_CONNECTION_FACTORY'))
 
@@ -197,7 +198,7 @@ class OperatorTest(ClientTest):
         self.assertFalse(users[2].look([cache] * 3))
 
     def test_printed_coordination(self):
-        url = re.search(r'^backend_url = (.*)$', holdfast('config', 'ceilometer', '--release', 'zed', *admin(0)), re.M).group(1)
+        url = re.search(r'^backend_url = (.*)$', holdfast('config', 'ceilometer', '--release', RELEASE, *admin(0)), re.M).group(1)
         agents = [coordination.get_coordinator(url, self.unique('agent').encode()) for _ in range(2)]
         group = self.unique('group').encode()
         for a in agents:
@@ -219,7 +220,7 @@ class OperatorTest(ClientTest):
     def test_printed_cache_of_keystone(self):
         for protocol in 'memcached', 'redis':
             with tempfile.NamedTemporaryFile('w', suffix='.conf') as f:
-                f.write(holdfast('config', 'keystone', '--release', 'zed', '--protocol', protocol, *admin(0)))
+                f.write(holdfast('config', 'keystone', '--release', RELEASE, '--protocol', protocol, *admin(0)))
                 f.flush()
                 conf = cfg.ConfigOpts()
                 oslo_cache.configure(conf)
@@ -228,8 +229,9 @@ class OperatorTest(ClientTest):
                 key = self.unique()
                 region.set(key, {'user': 'x'})
                 self.assertEqual(region.get(key), {'user': 'x'})
-                said = holdfast('doctor', f.name, *admin(0), code=1 if protocol == 'redis' else 0)
-                self.assertIn('cache-redis-one' if protocol == 'redis' else '0 errors, 0 warnings', said)
+                one = protocol == 'redis' and RELEASE == 'zed'  # oslo.cache of that time knows no Sentinels
+                said = holdfast('doctor', f.name, *admin(0), code=1 if one else 0)
+                self.assertIn('cache-redis-one' if one else '0 errors, 0 warnings', said)
 
 
 if __name__ == '__main__':
