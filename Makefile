@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GOFLAGS ?= -buildvcs=false
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: build ## build the daemon and serve Redis on 6379, memcached on 11211, health and metrics on 8630
 	@exec ./bin/holdfast serve
@@ -53,6 +53,10 @@ sim: ## whole groups in a simulated world: SEEDS (1000) runs of every schedule
 test-clients: build ## the real clients alone, in Python, on the built binary
 	HOLDFAST_BIN=$(CURDIR)/bin/holdfast /usr/bin/python3 test/clients/run
 
+# The next release's clients are unpacked into /var/tmp/holdfast-clients, and kept there.
+test-clients-next: build ## the real clients of this Debian and of the next (60 MB at first, 3 minutes); writes docs/clients.md
+	test/clients/next
+
 chaos: build ## disturb a group of three for MINUTES (5) under load (root: links and disks too); writes docs/chaos.md
 	$(GO) run ./test/chaos -holdfast bin/holdfast -minutes $(MINUTES) -o docs/chaos.md
 
@@ -88,4 +92,4 @@ docs: ## generate the documents that are made from the source
 clean: ## remove what the targets above made, but no data
 	rm -rf bin dist
 
-.PHONY: help run build packages demo test prepare lint test-go sim test-clients chaos openstack pacemaker conformance fuzz bench bench-group docs clean
+.PHONY: help run build packages demo test prepare lint test-go sim test-clients test-clients-next chaos openstack pacemaker conformance fuzz bench bench-group docs clean
