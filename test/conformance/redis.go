@@ -56,7 +56,7 @@ func runRedis(source string, u *unit, skip []string, at *server) outcome {
 		}
 	}
 	args := []string{"--host", "127.0.0.1", "--port", at.port(), "--single", u.name, "--tags", redisTags, "--durable", "--timeout", redisStall, "--dont-clean",
-		"--baseport", strconv.Itoa(20000 + 100*rand.IntN(200))} // the suite's parts talk over ports near that one; another run may be under way
+		"--baseport", strconv.Itoa(20000 + 100*rand.IntN(120))} // the suite's parts talk over ports near that one; another run may be under way
 	for _, x := range skip {
 		args = append(args, "--skiptest", "/"+x)
 	}

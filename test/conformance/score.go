@@ -72,20 +72,34 @@ func (s *suite) compare(dir, binary string, u *unit) (row, error) {
 		}
 		skip = append(skip, "^("+x.tests+")$")
 	}
-	original, err := fresh(dir, func(dir string) (*server, error) { return s.original(dir) })
-	if err != nil {
+	var err error
+	if r.original, err = s.attempt(dir, u, nil, s.original); err != nil {
 		return r, fmt.Errorf("starting the original: %w", err)
 	}
-	r.original = s.run(s.source, u, nil, original)
-	original.stop()
-	ours, err := fresh(dir, func(dir string) (*server, error) { return s.ours(dir, binary) })
-	if err != nil {
+	if r.ours, err = s.attempt(dir, u, skip, func(dir string) (*server, error) { return s.ours(dir, binary) }); err != nil {
 		return r, fmt.Errorf("starting Holdfast: %w", err)
 	}
-	r.ours = s.run(s.source, u, skip, ours)
-	ours.stop()
 	r.weigh(skip)
 	return r, nil
+}
+
+// attempts is how often a unit is run that breaks off before its first test: the parts of a suite talk over ports that somebody else may have.
+const attempts = 3
+
+// attempt runs a unit on a fresh server.
+func (s *suite) attempt(dir string, u *unit, skip []string, start func(dir string) (*server, error)) (o outcome, err error) {
+	for range attempts {
+		at, err := fresh(dir, start)
+		if err != nil {
+			return o, err
+		}
+		o = s.run(s.source, u, skip, at)
+		at.stop()
+		if len(o.tests) > 0 || o.ended == "" {
+			break
+		}
+	}
+	return o, nil
 }
 
 // fresh gives a server a directory of its own.
