@@ -207,7 +207,7 @@ func (l *refusalLog) add(s *Session, d denial, place string) {
 	}
 	e.count++
 	e.at = now
-	e.client = strings.TrimSuffix(string(s.describe(nil)), "\n")
+	e.client = strings.TrimSuffix(string(s.describe(nil, s)), "\n")
 	l.list = slices.Insert(l.list, 0, e)
 	l.list = l.list[:min(len(l.list), maxRefused)]
 }

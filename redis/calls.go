@@ -129,7 +129,7 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 		return errorTable(l, "ERR Wrong number of args calling Redis command from script")
 	case row.Flags&NoScript != 0:
 		return errorTable(l, "ERR This Redis command is not allowed from script")
-	case row.Flags&Write != 0 && in.call.readOnly:
+	case row.changes() && in.call.readOnly:
 		return errorTable(l, "ERR Write commands are not allowed from read-only scripts.")
 	}
 	facts := in.bench.facts
@@ -141,6 +141,9 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 	}
 	q := request{args: args, space: facts.space, ops: &in.ops}
 	facts.desk.tallies[row.number].calls.Add(1)
+	if facts.d.alert.some.Load() {
+		facts.showScripted(row, args)
+	}
 	if facts.track != nil && facts.remember(row, args) {
 		facts.rememberKeys(in.call.keys) // as in Redis
 	}

@@ -25,9 +25,11 @@ var clientCommands = []Command{
 	{Name: "caching", Arity: 3, Flags: NoScript | Loading, Needed: "clients that keep what they read", conn: clientCaching},
 	{Name: "getredir", Arity: 2, Flags: NoScript | Loading, Needed: "tools", conn: clientGetRedir},
 	{Name: "unblock", Arity: -3, Flags: Admin | NoScript | Loading, Needed: "tools", conn: clientUnblock},
-	{Name: "unpause", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "tools", conn: connOK},
+	{Name: "pause", Arity: -3, Flags: Admin | NoScript | Loading, Needed: "operators", conn: clientPause},
+	{Name: "unpause", Arity: 2, Flags: Admin | NoScript | Loading, Needed: "operators", conn: clientUnpause},
 	{Name: "help", Arity: 2, Flags: Loading, Needed: "people", conn: help("CLIENT", "GETNAME", "ID", "INFO", "KILL <ip:port>",
-		"KILL <option> <value> [<option> <value> [...]]", "LIST [options ...]", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")},
+		"KILL <option> <value> [<option> <value> [...]]", "LIST [options ...]",
+		"PAUSE <timeout> [WRITE|ALL]", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>", "UNPAUSE")},
 }
 
 func connOK(_ *Session, _ *request, b []byte) []byte { return append(b, "+OK\r\n"...) }
@@ -70,8 +72,9 @@ func clientSetInfo(s *Session, q *request, b []byte) []byte {
 	return append(b, "+OK\r\n"...)
 }
 
-// describe writes the line of CLIENT LIST. What Holdfast does not count is 0.
-func (s *Session) describe(b []byte) []byte {
+// describe writes the line of CLIENT LIST; by asks for it, and is the only one of whom is known what has come in and is not done. What Holdfast does not
+// count is 0.
+func (s *Session) describe(b []byte, by *Session) []byte {
 	f, cmd := s.face.Load(), "NULL"
 	if row := s.last.Load(); row != nil {
 		cmd = row.Name
@@ -79,15 +82,19 @@ func (s *Session) describe(b []byte) []byte {
 	now := s.d.clock.Second()
 	user := cmp.Or(s.userName(), "(none)")
 	flags, redirect := s.about()
-	e := &s.ears
-	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+	e, unread := &s.ears, 0
+	if s == by {
+		unread = s.unread
+	}
+	return fmt.Appendf(b, "id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID(), s.conn.RemoteAddr(), s.conn.LocalAddr(), f.name, now-s.born, now-s.active.Load(), flags, f.space, e.counts[toChannels].Load(), e.counts[toPatterns].Load(), e.counts[toShards].Load(),
-		f.multi, cmd, user, redirect, f.v, f.libName, f.libVer)
+		f.multi, unread, cmd, user, redirect, f.v, f.libName, f.libVer)
 }
 
 // about gives Redis's letters for what the connection is about, and the one that is told in its place, -1 if it keeps nothing.
 func (s *Session) about() (letters string, redirect int64) {
 	redirect = -1
+	paused, monitors := s.d.alert.about(s)
 	h := &s.d.hub
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
@@ -99,7 +106,7 @@ func (s *Session) about() (letters string, redirect int64) {
 		is     bool
 		letter string
 	}{
-		{s.ears.total() > 0, "P"}, {s.face.Load().multi >= 0, "x"}, {s.blocked.Load() != nil, "b"}, {t != nil, "t"}, {t != nil && t.broken, "R"}, {t != nil && t.bcast, "B"},
+		{monitors, "O"}, {s.ears.total() > 0, "P"}, {s.face.Load().multi >= 0, "x"}, {paused || s.blocked.Load() != nil, "b"}, {t != nil, "t"}, {t != nil && t.broken, "R"}, {t != nil && t.bcast, "B"},
 	} {
 		if l.is {
 			letters += l.letter
@@ -117,7 +124,7 @@ func (s *Session) userName() string {
 }
 
 func clientInfo(s *Session, _ *request, b []byte) []byte {
-	return s.v.Verbatim(b, "txt", string(s.describe(nil)))
+	return s.v.Verbatim(b, "txt", string(s.describe(nil, s)))
 }
 
 func clientList(s *Session, q *request, b []byte) []byte {
@@ -134,7 +141,7 @@ func clientList(s *Session, q *request, b []byte) []byte {
 	slices.SortFunc(found, func(x, y *Session) int { return int(x.conn.ID()) - int(y.conn.ID()) })
 	var text []byte
 	for _, o := range found {
-		text = o.describe(text)
+		text = o.describe(text, s)
 	}
 	return s.v.Verbatim(b, "txt", string(text))
 }

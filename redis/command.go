@@ -377,6 +377,9 @@ func replyFound(b []byte, _ answer, res *op.Result) []byte {
 	return resp.Integer(b, 0)
 }
 
+// changes says whether the command may write to the log: keys, or a message.
+func (c *Command) changes() bool { return c.write != nil || c.Flags&Write != 0 }
+
 // Commands returns the rows of the table by name, subcommands behind their container.
 func Commands() []*Command {
 	var rows []*Command

@@ -75,6 +75,7 @@ type Dialect struct {
 	users    atomic.Pointer[users.Set]
 	stranger *users.User // who asks a Sentinel
 	refusals refusalLog
+	alert    alert
 	clock    Clock
 	slow     slowLog
 	events   latencyEvents

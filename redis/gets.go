@@ -26,7 +26,7 @@ type gets struct {
 // This is the one short cut past the table of commands; each GET is answered as its row would.
 func (s *Session) gets(in []byte) (used int, wait bool) {
 	if !bytes.HasPrefix(in, getHead) || s.user == nil || !s.user.All() || s.multi != nil || s.silence != speak || s.turnedAway != nil || s.track != nil ||
-		!s.pending.empty() || s.parser.Begun() {
+		!s.pending.empty() || s.parser.Begun() || s.paused || s.d.alert.some.Load() {
 		return 0, false
 	}
 	g := &s.desk.gets

@@ -120,7 +120,7 @@ func infoClients(i *infoText) {
 	i.line("client_recent_max_input_buffer", 0)
 	i.line("client_recent_max_output_buffer", 0)
 	waiting := i.s.d.hub.census()
-	i.line("blocked_clients", waiting.blocked)
+	i.line("blocked_clients", waiting.blocked+i.s.d.alert.held())
 	i.line("tracking_clients", waiting.tracked)
 	i.line("clients_in_timeout_table", 0)
 }

@@ -42,3 +42,10 @@ func TestInfoOfAGroup(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestClientListTellsWhatIsUnread(t *testing.T) {
+	w := newServer(t, Config{}).dial()
+	if got := w.ask(encode("client info") + encode("ping")); !strings.Contains(got, " qbuf=40 ") {
+		t.Error(got)
+	}
+}

@@ -302,6 +302,9 @@ func (s *Session) renew(set *users.Set) {
 
 // mayListen says whether the user may listen to what the session listens to.
 func (s *Session) mayListen() bool {
+	if s.monitors && !(s.user.AllKeys() && s.user.May(named([]byte("monitor")).number)) {
+		return false
+	}
 	for t := range to(tos) {
 		for name := range s.ears.names[t] {
 			if !s.user.MayChannel([]byte(name), t == toPatterns) {

@@ -21,6 +21,7 @@ var serverCommands = []Command{
 	{Name: "save", Arity: 1, Flags: Admin | NoScript | NoMulti, Needed: "operators: nothing to do", conn: save},
 	{Name: "bgsave", Arity: -1, Flags: Admin | NoScript, Needed: "operators: nothing to do", conn: save},
 	{Name: "shutdown", Arity: -1, Flags: Admin | NoScript | NoMulti | Loading, Needed: "nobody: refused", conn: shutdown},
+	{Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading, Needed: "operators", conn: monitor},
 	{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading, Needed: "nobody: refused", conn: debug},
 	{Name: "readonly", Arity: 1, Flags: Fast | Loading, Needed: "cluster clients: refused", conn: noCluster},
 	{Name: "readwrite", Arity: 1, Flags: Fast | Loading, Needed: "cluster clients: refused", conn: noCluster},

@@ -37,6 +37,7 @@ type Session struct {
 
 	out      []byte                  // the replies of this Process
 	commands uint64                  // carried out in this Process
+	unread   int                     // bytes of input from the request at hand on
 	passed   int64                   // when this Process began to look at writes, 0 if it has not
 	held     int64                   // when the request at the front of the input, which waits, began; 0 if none does
 	last     atomic.Pointer[Command] // the newest command
@@ -59,6 +60,9 @@ type Session struct {
 	event      atomic.Uint32         // what came of it
 	because    atomic.Pointer[error] // why it was refused
 	turnedAway error                 // why the read at the front of the input, which waited, was refused; nil if it was not
+	paused     bool                  // the request at the front of the input waits for the end of a pause
+	seen       bool                  // who monitors has been shown it
+	monitors   bool                  // MONITOR
 	hush       bool                  // the present command is not to be answered
 	executing  bool                  // the present command is one of an EXEC
 	kill       atomic.Bool           // CLIENT KILL, or too much waits for it to be taken
@@ -163,6 +167,9 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	if set := s.d.users.Load(); set != s.users {
 		s.renew(set)
 	}
+	if s.inbox.some.Load() && s.idle() { // what came for it while it had nothing under way comes before the reply to what it asks next
+		s.out = s.unload(s.out)
+	}
 	if now := s.d.clock.Second(); now != s.active.Load() {
 		s.active.Store(now)
 	}
@@ -181,6 +188,11 @@ func (s *Session) Process(in, out []byte) (used int, reply []byte, next int) {
 	}
 	reply, s.out = s.out, nil
 	return used, reply, next
+}
+
+// idle says whether no command of the session is half done.
+func (s *Session) idle() bool {
+	return !s.waiting && s.work == nil && s.pending.empty() && s.blocked.Load() == nil
 }
 
 // run carries out requests until it has to stop; what it returns is for the server.
@@ -219,6 +231,7 @@ func (s *Session) run(in []byte, start int) (used, next int) {
 // next carries out the request in front of in and returns its length; or 0, and what the server is to wait for.
 func (s *Session) next(in []byte) (used, next int) {
 	s.parser.Stranger = s.user == nil || s.asked
+	s.unread = len(in)
 	used, need, err := s.parser.Next(in)
 	switch {
 	case err != nil && !s.pending.empty():
@@ -230,9 +243,13 @@ func (s *Session) next(in []byte) (used, next int) {
 		return 0, need
 	case len(s.parser.Args) == 0:
 		return used, 0
-	case s.request() == parked:
+	case s.request() == taken:
+	case s.paused:
+		return 0, len(in) + 1 // to see it if the client goes
+	default:
 		return 0, 0
 	}
+	s.seen = false
 	s.commands++
 	if s.caching != cachingUnsaid && s.multi == nil && !is(s.parser.Args[0], "client") {
 		s.caching = cachingUnsaid
@@ -277,6 +294,9 @@ func (s *Session) request() verdict {
 	}
 	if err == nil && row.Flags&Listening == 0 && s.listening() {
 		err = failf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", row.Name)
+	}
+	if err == nil && (s.paused || s.d.alert.some.Load()) && s.heed(row) == parked {
+		return parked
 	}
 	if s.multi != nil && (err != nil || row.Flags&Immediate == 0) {
 		return s.enqueue(row, err)
@@ -529,8 +549,10 @@ func unavailable(err error) string {
 	return "LOADING " + err.Error()
 }
 
-// Patient implements the server's Patient: who listens, or waits for a key, waits for us.
-func (s *Session) Patient() bool { return s.ears.total() > 0 || s.blocked.Load() != nil }
+// Patient implements the server's Patient: who listens, or waits for a key or for the end of a pause, waits for us.
+func (s *Session) Patient() bool {
+	return s.ears.total() > 0 || s.blocked.Load() != nil || s.paused || s.monitors
+}
 
 // Close implements the server's Session.
 func (s *Session) Close() {
@@ -540,6 +562,8 @@ func (s *Session) Close() {
 	if s.track != nil {
 		s.setTracking(nil)
 	}
+	s.endMonitor()
+	s.d.alert.leavePause(s)
 	s.inbox.discard(&s.d.hub.queued)
 	s.d.forget(s)
 }
@@ -554,6 +578,7 @@ func (s *Session) reset() {
 	}
 	s.multi, s.watched = nil, watched{}
 	s.deafenAll()
+	s.endMonitor()
 	if s.track != nil {
 		s.setTracking(nil)
 	}

@@ -138,6 +138,12 @@ func (w *wire) send(b string) {
 	if w.need == 0 {
 		return
 	}
+	w.settle()
+}
+
+// settle is pass, and awaits the scripts that it began.
+func (w *wire) settle() {
+	w.t.Helper()
 	w.pass()
 	for !w.closed && w.session.work != nil && w.session.work.stage == running {
 		w.await()

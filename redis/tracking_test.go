@@ -153,3 +153,14 @@ func TestTrackingPrefixesAreBounded(t *testing.T) {
 	w.expect(prefixes(0, maxPrefixes), ok)
 	w.expect(prefixes(maxPrefixes, 1), "-"+string(errPrefixes)+"\r\n")
 }
+
+// What came while the client had nothing under way comes before the reply to what it asks next, even if it is looked at together with that.
+func TestToldBeforeTheNextReply(t *testing.T) {
+	sv := newServer(t, Config{})
+	a, b := tracker(sv, ""), sv.dial()
+	a.do("get k")
+	b.do("set k 1")
+	if got, want := a.do("ping"), invalidation("k")+"+PONG\r\n"; got != want {
+		t.Fatalf("heard %q, want %q", got, want)
+	}
+}

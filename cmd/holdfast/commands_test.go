@@ -21,7 +21,7 @@ Generated from the tables of the packages redis and memcache by ` + "`make docs`
 nothing comes in between; *connection* is answered without the state, or concerns the connection itself. *Needed by* names a client in an
 OpenStack deployment that sends the command.
 
-Not there yet: lists, sorted sets, streams and pub/sub of Redis.
+Not there: streams, HyperLogLog, geo, functions, modules, and SWAPDB of Redis; conformance.md says what its own tests show.
 
 ## Redis
 
