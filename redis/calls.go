@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -313,19 +314,25 @@ func (in *interp) appendTable(b []byte, t *lua.LTable, v resp.Version, depth int
 	}
 	if m, ok := t.RawGetString("map").(*lua.LTable); ok {
 		n := 0
-		m.ForEach(func(_, _ lua.LValue) { n++ })
+		for range entries(m) {
+			n++
+		}
 		b = v.Map(b, n)
-		m.ForEach(func(k, e lua.LValue) {
+		for k, e := range entries(m) {
 			b = in.appendValue(b, k, v, depth+1)
 			b = in.appendValue(b, e, v, depth+1)
-		})
+		}
 		return b
 	}
 	if m, ok := t.RawGetString("set").(*lua.LTable); ok {
 		n := 0
-		m.ForEach(func(_, _ lua.LValue) { n++ })
+		for range entries(m) {
+			n++
+		}
 		b = v.Set(b, n)
-		m.ForEach(func(k, _ lua.LValue) { b = in.appendValue(b, k, v, depth+1) })
+		for k := range entries(m) {
+			b = in.appendValue(b, k, v, depth+1)
+		}
 		return b
 	}
 	if s, ok := t.RawGetString("big_number").(lua.LString); ok {
@@ -347,6 +354,14 @@ func (in *interp) appendTable(b []byte, t *lua.LTable, v resp.Version, depth int
 		b = in.appendValue(b, t.RawGetInt(i+1), v, depth+1)
 	}
 	return b
+}
+
+// entries are what is in a table, in the order of Lua's next: the same each time that the same script makes it, unlike ForEach.
+func entries(t *lua.LTable) iter.Seq2[lua.LValue, lua.LValue] {
+	return func(yield func(k, v lua.LValue) bool) {
+		for k, v := t.Next(lua.LNil); k != lua.LNil && yield(k, v); k, v = t.Next(k) {
+		}
+	}
 }
 
 // appendBig writes digits that a script takes for a number.

@@ -118,17 +118,15 @@ func (e *jsonEncoder) number(n lua.LNumber) string {
 // arrayLength says whether t has only positive integers as keys, and the highest of them.
 func (e *jsonEncoder) arrayLength(t *lua.LTable) (n int, ok bool) {
 	count := 0
-	ok = true
-	t.ForEach(func(k, _ lua.LValue) {
+	for k := range entries(t) {
 		i, isNumber := k.(lua.LNumber)
 		if !isNumber || i < 1 || float64(i) != math.Trunc(float64(i)) {
-			ok = false
-			return
+			return 0, false
 		}
 		count++
 		n = max(n, int(i))
-	})
-	if !ok || count == 0 {
+	}
+	if count == 0 {
 		return 0, false
 	}
 	if n > maxJSONHoles && n > 2*count {
@@ -151,7 +149,7 @@ func (e *jsonEncoder) array(t *lua.LTable, n, depth int) {
 func (e *jsonEncoder) object(t *lua.LTable, depth int) {
 	e.b.WriteByte('{')
 	first := true
-	t.ForEach(func(k, v lua.LValue) {
+	for k, v := range entries(t) {
 		if !first {
 			e.b.WriteByte(',')
 		}
@@ -166,7 +164,7 @@ func (e *jsonEncoder) object(t *lua.LTable, depth int) {
 		}
 		e.b.WriteByte(':')
 		e.value(v, depth)
-	})
+	}
 	e.b.WriteByte('}')
 }
 

@@ -120,14 +120,14 @@ func (p *packer) integer(n int64) {
 // table writes an array if the keys are 1 to n, a map otherwise.
 func (p *packer) table(t *lua.LTable, depth int) {
 	count, most, array := 0, 0, true
-	t.ForEach(func(k, _ lua.LValue) {
+	for k := range entries(t) {
 		n, ok := k.(lua.LNumber)
 		array = array && ok && n > 0 && n <= math.MaxInt32 && float64(n) == math.Trunc(float64(n))
 		count++
 		if array {
 			most = max(most, int(n))
 		}
-	})
+	}
 	if array && most == count {
 		p.head(count, 16, 0x90, 0xdb)
 		for i := 1; i <= count; i++ {
@@ -136,10 +136,10 @@ func (p *packer) table(t *lua.LTable, depth int) {
 		return
 	}
 	p.head(count, 16, 0x80, 0xdd)
-	t.ForEach(func(k, v lua.LValue) {
+	for k, v := range entries(t) {
 		p.value(k, depth+1)
 		p.value(v, depth+1)
-	})
+	}
 }
 
 // unpackMany unpacks up to limit values, all if it is 0, from an offset on; where it tells the offset of what follows, -1 for nothing, that comes first.

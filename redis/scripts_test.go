@@ -278,3 +278,15 @@ func TestScriptTailCalls(t *testing.T) {
 	w.expect(`eval "local function f() return f() end return f()" 0`, "-"+string(errScriptTails)+"\r\n")
 	w.expect(`eval "local function f(n) if n == 0 then return 'done' end return f(n-1) end return f(90000)" 0`, "$4\r\ndone\r\n")
 }
+
+// What a script makes of a table is the same each time: clients compare what scripts have stored.
+func TestTablesAreWrittenInOneOrder(t *testing.T) {
+	w := newServer(t, Config{}).dial()
+	w.do("hello 3")
+	for range 20 {
+		w.expect(`eval "return cjson.encode({x=nil,e=1,d=2,c=3,b=4,a=5})" 0`, "$31\r\n{\"e\":1,\"d\":2,\"c\":3,\"b\":4,\"a\":5}\r\n")
+		w.expect(`eval "return cmsgpack.pack({e=1,d=2,c=3,b=4,a=5})" 0`, "$16\r\n\x85\xa1e\x01\xa1d\x02\xa1c\x03\xa1b\x04\xa1a\x05\r\n")
+		w.expect(`eval "return {map={c=1,b=2,a=3}}" 0`, "%3\r\n$1\r\nc\r\n:1\r\n$1\r\nb\r\n:2\r\n$1\r\na\r\n:3\r\n")
+		w.expect(`eval "return {set={c=1,b=2,a=3}}" 0`, "~3\r\n$1\r\nc\r\n$1\r\nb\r\n$1\r\na\r\n")
+	}
+}
