@@ -127,7 +127,8 @@ type blocked struct {
 	stop  func() // of its timer, nil without one
 
 	stage   blockStage
-	first   bool // it has not been looked at before
+	first   bool   // it has not been looked at before
+	since   moment // when the op was given to the engine
 	seen    glance
 	out     []byte // the reply
 	err     error  // in place of one
@@ -229,7 +230,7 @@ func (s *Session) unblocked() bool {
 	default:
 		s.out = append(s.out, b.out...)
 	}
-	s.answered(b.call.row, moment{}, nil, b.err != nil)
+	s.answered(b.call.row, b.since, b.call.args, s.isError(s.out[mark:]))
 	if b.hush {
 		s.out = s.out[:mark]
 	}
@@ -290,6 +291,7 @@ func (b *blocked) try(key op.Key) {
 		o.Keys = []op.Key{key}
 	}
 	b.stage, b.first = trying, false
+	b.since = moment{b.s.d.clock.Now(), 1}
 	b.s.e.Write(o, b.s)
 }
 
@@ -301,7 +303,7 @@ func (b *blocked) carried(res *op.Result, err error) {
 	case err != nil:
 		b.fail(failure(unavailable(err)))
 	case res.Status == op.Missing: // somebody else was faster; another of its keys may have something
-		b.stage = looking
+		b.stage, b.since = looking, moment{}
 	default:
 		b.stage = settled
 		b.out = b.call.row.appendReply(nil, answer{b.s.v, b.call.form, b.s.d}, res)

@@ -27,7 +27,13 @@ func (in *interp) openRedis() {
 		return 1
 	})
 	in.function(t, "pcall", func(l *lua.LState) int {
-		l.Push(in.redisCall(l))
+		v := in.redisCall(l)
+		if e, ok := v.(*lua.LTable); ok {
+			if said, ok := e.RawGetString("err").(lua.LString); ok { // what call raises counts when the script ends with it
+				in.bench.facts.desk.faults.add([]byte(said))
+			}
+		}
+		l.Push(v)
 		return 1
 	})
 	in.function(t, "error_reply", func(l *lua.LState) int { return in.oneField(l, "err") })
@@ -154,6 +160,9 @@ func (in *interp) redisCall(l *lua.LState) lua.LValue {
 	} else if in.out, err = in.bench.perform(row, &q, in.out[:0], in.v); err != nil {
 		in.halt(err)
 		l.RaiseError("%s", err.Error())
+	}
+	if len(in.out) > 0 && in.out[0] == '-' {
+		facts.desk.tallies[row.number].failed.Add(1)
 	}
 	if len(in.out) >= longString {
 		in.meter.check()

@@ -79,6 +79,7 @@ type Dialect struct {
 	clock    Clock
 	slow     slowLog
 	events   latencyEvents
+	shares   shares
 	rate     rate
 	knobs    sync.Map // by name, of what CONFIG SET takes and nothing heeds
 

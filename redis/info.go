@@ -267,11 +267,20 @@ func infoErrors(i *infoText) {
 }
 
 func infoLatency(i *infoText) {
-	sums := i.s.d.sums()
+	if i.s.d.shares.hidden.Load() {
+		return
+	}
+	sums, shares := i.s.d.sums(), i.s.d.shares.list()
 	for row := range table.all() {
-		if t := &sums[row.number]; t.timedCalls() > 0 {
-			i.line("latency_percentiles_usec_"+row.Name, fmt.Sprintf("p50=%d.000,p99=%d.000,p99.9=%d.000", t.percentile(.5), t.percentile(.99), t.percentile(.999)))
+		t := &sums[row.number]
+		if t.timedCalls() == 0 {
+			continue
 		}
+		var list []string
+		for _, p := range shares {
+			list = append(list, fmt.Sprintf("p%s=%d.000", percent(p), t.percentile(p/100)))
+		}
+		i.line("latency_percentiles_usec_"+row.Name, strings.Join(list, ","))
 	}
 }
 

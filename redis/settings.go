@@ -75,6 +75,16 @@ var serverSettings = []setting{
 	{name: "io-threads", get: fixed("1")},
 	{name: "latency-monitor-threshold", get: func(s *Session) string { return strconv.FormatInt(s.d.events.threshold.Load(), 10) },
 		set: func(s *Session, value string) error { return setNumber(&s.d.events.threshold, value, 0, 1<<40) }},
+	{name: "latency-tracking", get: func(s *Session) string { return map[bool]string{true: "no", false: "yes"}[s.d.shares.hidden.Load()] },
+		set: func(s *Session, value string) error {
+			if value != "yes" && value != "no" {
+				return failure("argument must be 'yes' or 'no'")
+			}
+			s.d.shares.hidden.Store(value == "no")
+			return nil
+		}},
+	{name: "latency-tracking-info-percentiles", get: func(s *Session) string { return s.d.shares.String() },
+		set: func(s *Session, value string) error { return s.d.shares.parse(value) }},
 	{name: "logfile", get: fixed("")},
 	{name: "masterauth", get: fixed("")},
 	{name: "maxclients", get: ofFacts(func(f Facts) int64 { return int64(f.MaxClients) })},

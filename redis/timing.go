@@ -2,8 +2,10 @@ package redis
 
 import (
 	"bytes"
+	"math"
 	"math/bits"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -73,12 +75,60 @@ func (s *sum) percentile(share float64) uint64 {
 	timed := s.timedCalls()
 	below := uint64(0)
 	for i, n := range s.latency {
-		if below += n; float64(below) >= share*float64(timed) {
+		if below += n; below > 0 && float64(below) >= share*float64(timed) {
 			return 1 << i
 		}
 	}
 	return 0
 }
+
+// shares are what INFO says of latencies: within which time that many of a hundred calls ended.
+type shares struct {
+	hidden  atomic.Bool // nothing is said
+	percent atomic.Pointer[[]float64]
+}
+
+// maxShares bounds them.
+const maxShares = 32
+
+// list is the percentages; those of Redis until others are set.
+func (h *shares) list() []float64 {
+	if p := h.percent.Load(); p != nil {
+		return *p
+	}
+	return []float64{50, 99, 99.9}
+}
+
+func (h *shares) String() string {
+	var words []string
+	for _, p := range h.list() {
+		words = append(words, percent(p))
+	}
+	return strings.Join(words, " ")
+}
+
+func (h *shares) parse(text string) error {
+	words := strings.Fields(text)
+	if len(words) > maxShares {
+		return failf("there may be %d percentiles", maxShares)
+	}
+	list := []float64{}
+	for _, w := range words {
+		p, err := strconv.ParseFloat(w, 64)
+		switch {
+		case err != nil, math.IsNaN(p):
+			return failure("Invalid latency-tracking-info-percentiles parameters")
+		case p < 0 || p > 100:
+			return failure("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+		}
+		list = append(list, p)
+	}
+	h.percent.Store(&list)
+	return nil
+}
+
+// percent writes a percentage as Redis does.
+func percent(p float64) string { return strconv.FormatFloat(p, 'g', 6, 64) }
 
 // moment is when a command began, and for how many its time counts. The zero one is of a command that is not timed.
 type moment struct {
@@ -108,6 +158,8 @@ func (s *Session) began(row *Command) moment {
 	case row.Flags&Fast == 0:
 		return moment{s.d.clock.Now(), 1}
 	case s.d.slow.slower.Load() == 0: // every command is slow then
+		return moment{s.d.clock.Now(), 1}
+	case s.desk.tallies[row.number].ns.Load() == 0: // the first one, so that something is known of what comes seldom
 		return moment{s.d.clock.Now(), 1}
 	case s.desk.turn%sampled == 0:
 		return moment{s.d.clock.Now(), sampled}

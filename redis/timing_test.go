@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -132,5 +134,48 @@ func TestTimingAllocatesNothing(t *testing.T) {
 	in, out := []byte(encode("get k")+encode("hgetall h")), make([]byte, 0, 1<<16)
 	if n := testing.AllocsPerRun(100, func() { w.session.Process(in, out[:0]) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Errors are counted where they happen: in a transaction, in a script, of a command that waited.
+func TestErrorsAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		want  []string
+		total int
+	}{
+		{[]string{"multi", "set a b", "auth a", "exec", "exec"}, []string{"cmdstat_set:calls=1, rejected_calls=0,failed_calls=0", "cmdstat_auth:calls=1, rejected_calls=0,failed_calls=1",
+			"cmdstat_exec:calls=2, rejected_calls=0,failed_calls=1", "errorstat_ERR:count=2"}, 2},
+		{[]string{"multi", "set", "exec"}, []string{"cmdstat_set:calls=0, rejected_calls=1,failed_calls=0", "cmdstat_multi:calls=1, rejected_calls=0,failed_calls=0",
+			"cmdstat_exec:calls=1, rejected_calls=0,failed_calls=1", "errorstat_ERR:count=1", "errorstat_EXECABORT:count=1"}, 2},
+		{[]string{`eval "redis.pcall('lpush','a','b') redis.pcall('incr','a')" 0`}, []string{"cmdstat_lpush:calls=1, rejected_calls=0,failed_calls=0",
+			"cmdstat_incr:calls=1, rejected_calls=0,failed_calls=1", "cmdstat_eval:calls=1, rejected_calls=0,failed_calls=0", "errorstat_WRONGTYPE:count=1"}, 1},
+		{[]string{`eval "redis.call('lpush','a','b') redis.call('incr','a')" 0`}, []string{"cmdstat_incr:calls=1, rejected_calls=0,failed_calls=1", "errorstat_WRONGTYPE:count=1"}, 1},
+		{[]string{"set a b", "blpop a 0"}, []string{"cmdstat_blpop:calls=1, rejected_calls=0,failed_calls=1", "errorstat_WRONGTYPE:count=1"}, 1},
+		{[]string{"rpush a b", "blpop a 0"}, []string{"cmdstat_blpop:calls=1, rejected_calls=0,failed_calls=0", "latency_percentiles_usec_blpop:p50="}, 0},
+	} {
+		w := newServer(t, Config{Clock: &testClock{step: 1e5}}).dial()
+		for _, line := range c.lines {
+			w.do(line)
+		}
+		got := regexp.MustCompile(`usec=[^:]*,rejected`).ReplaceAllString(w.do("info everything"), " rejected")
+		for _, want := range append(c.want, fmt.Sprintf("total_error_replies:%d\r\n", c.total)) {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q: INFO lacks %q:\n%s", c.lines, want, got[strings.Index(got, "# Commandstats"):])
+			}
+		}
+	}
+}
+
+func TestPercentiles(t *testing.T) {
+	w := newServer(t, Config{Clock: &testClock{step: 1e5}}).dial()
+	w.do("get k")
+	w.do(`config set latency-tracking-info-percentiles "0 50 99.95 100"`)
+	if got, want := w.do("info latencystats"), "latency_percentiles_usec_get:p0=128.000,p50=128.000,p99.95=128.000,p100=128.000\r\n"; !strings.Contains(got, want) {
+		t.Errorf("%q lacks %q", got, want)
+	}
+	w.do("config set latency-tracking no")
+	if got := w.do("info latencystats"); strings.Contains(got, "usec") {
+		t.Errorf("%q", got)
 	}
 }

@@ -60,6 +60,9 @@ func (s *Session) enqueue(row *Command, err error) verdict {
 	if err == nil && row.Flags&NoMulti != 0 {
 		err = failure("ERR Command not allowed inside a transaction")
 	}
+	if err != nil && row != nil {
+		s.desk.tallies[row.number].rejected.Add(1)
+	}
 	if err == nil {
 		c := copyCall(row, s.req.args)
 		for _, a := range c.args {

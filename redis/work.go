@@ -333,10 +333,11 @@ func (w *work) finishExec(s *Session) {
 		c := &w.calls[i]
 		if c.row.conn != nil {
 			s.req = request{args: c.args, space: s.space, ops: &s.desk.ops}
-			s.desk.tallies[c.row.number].calls.Add(1)
+			mark := len(s.out)
 			s.executing = true
 			s.out = c.row.conn(s, &s.req, s.out)
 			s.executing = false
+			s.answered(c.row, moment{}, nil, s.isError(s.out[mark:]))
 			continue
 		}
 		s.answered(c.row, moment{}, nil, s.isError(w.out[at:w.ends[i]]))
