@@ -4,6 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 FUZZTIME ?= 20s
 MINUTES ?= 5
+SUITE ?= bookworm
 # The version of the analyser is pinned here: it is a tool of the tests, not a part of the daemon.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -60,8 +61,8 @@ test-clients-next: build ## the real clients of this Debian and of the next (60 
 chaos: build ## disturb a group of three for MINUTES (5) under load (root: links and disks too); writes docs/chaos.md
 	$(GO) run ./test/chaos -holdfast bin/holdfast -minutes $(MINUTES) -o docs/chaos.md
 
-openstack: build ## OpenStack's own services on the daemon, in a Debian of their own (root; 2.5 GB at first, an hour); writes docs/openstack-results.md
-	test/openstack/run
+openstack: build ## OpenStack's own services on the daemon, in a Debian of their own, bookworm or SUITE=trixie (root; 2.5 GB at first, an hour); writes docs/openstack-results.md
+	test/openstack/run --suite $(SUITE)
 
 # The suites are fetched from Debian's archive into CONFORMANCE_CACHE, and kept there.
 CONFORMANCE_CACHE ?= /var/tmp/holdfast-conformance

@@ -1,5 +1,5 @@
 """What a run looks at (see run): parts, of which PART:WORDS is what has these words in its name. Each part writes what it found to
-out/PART.json; report.py makes docs/openstack-results.md of all when there are all, so that one part can be run again.
+out/SUITE/PART.json; report.py makes the report in docs of all when there are all, so that one part can be run again.
 
 Read first world.py, which has the servers that keep state, then one of keystone.py, horizon.py, ceilometer.py, sessions.py, tokens.py,
 move.py: each says what it does with a service, and what it finds.
@@ -31,6 +31,7 @@ def main():
     unknown = {w.partition(':')[0] for w in wanted} - set(PARTS)
     if unknown:
         raise SystemExit(f'there is no part {", ".join(unknown)}; the parts are {", ".join(PARTS)}')
+    os.makedirs(world.OUT, exist_ok=True)
     try:
         for name in wanted:
             name, _, world.ONLY = name.partition(':')
@@ -45,7 +46,7 @@ def main():
         for logs in [world.LOGS, '/var/log/keystone']:
             shutil.copytree(logs, os.path.join(world.OUT, 'logs'), dirs_exist_ok=True)
     if all(os.path.exists(found_in(part)) for part in PARTS):
-        report.write({part: found_in(part) for part in PARTS}, world.OUT + '/openstack-results.md' if world.QUICK else '/srv/holdfast/docs/openstack-results.md')
+        report.write({part: found_in(part) for part in PARTS}, report.REPORT)
 
 
 if __name__ == '__main__':

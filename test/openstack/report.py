@@ -1,4 +1,4 @@
-"""docs/openstack-results.md, made of what the parts found."""
+"""The report, made of what the parts found: docs/openstack-results.md for bookworm, openstack-results-SUITE.md for another Debian."""
 
 import json
 import os
@@ -7,6 +7,9 @@ import subprocess
 import time
 
 import world
+
+NAME = 'openstack-results.md' if world.SUITE == 'bookworm' else f'openstack-results-{world.SUITE}.md'
+REPORT = f'{world.OUT if world.QUICK else "/srv/holdfast/docs"}/{NAME}'
 
 PACKAGES = ['keystone', 'openstack-dashboard', 'ceilometer-agent-central', 'python3-tooz', 'python3-oslo.cache', 'python3-dogpile.cache', 'python3-django',
             'python3-django-redis', 'python3-redis', 'python3-pymemcache', 'python3-memcache', 'python3-pylibmc', 'redis-server', 'memcached', 'mariadb-server',
@@ -149,7 +152,7 @@ def write(files, to):
             found[name] = json.load(f)
     text = f'''# OpenStack's own services on Holdfast
 
-Written by `make openstack` on {time.strftime('%Y-%m-%d')}; do not edit. The services are Debian's packages, unchanged, with the settings that are named.
+Written by `make openstack{"" if world.SUITE == "bookworm" else " SUITE=" + world.SUITE}` on {time.strftime('%Y-%m-%d')}; do not edit. The services are Debian's packages, unchanged, with the settings that are named.
 
 {machine()}
 {table(['goal', 'measured', 'verdict'], *([goal, measured, 'met' if met else '**missed**'] for goal, measured, met in goals(found)))}

@@ -21,14 +21,15 @@ CONTROLLERS = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
 REDIS, MEMCACHED, SENTINEL, ADMIN, PEER = 6379, 11211, 26379, 8630, 7420
 STATE = '/srv/state'  # on disk, gone with the run
 LOGS = '/srv/logs'
-OUT = '/srv/holdfast/test/openstack/out'
 START_SECONDS = 180  # a service of OpenStack takes 10 s of processor time to start, and others may want the processor too
 STOP_SECONDS = 30
 RESTART = 0.1  # seconds until a service manager has started a daemon again: systemd's default, and packaging/holdfast.service's
 
 
 with open('/etc/os-release') as f:
-    RELEASE = 'zed' if 'bookworm' in f.read() else 'epoxy'  # OpenStack's, that this Debian has
+    SUITE = next(line.split('=')[1].strip() for line in f if line.startswith('VERSION_CODENAME'))
+RELEASE = {'bookworm': 'zed', 'trixie': 'epoxy'}[SUITE]  # OpenStack's, that this Debian has
+OUT = f'/srv/holdfast/test/openstack/out/{SUITE}'
 QUICK = bool(os.environ.get('QUICK'))
 ONLY = ''  # what the names of forms must have in them
 
