@@ -82,13 +82,11 @@ class Worker:
 
 def main():
     given = json.loads(sys.argv[1])
-    more = dict(given['more'])
-    if given.get('retry'):  # objects, which JSON cannot carry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import ConnectionError, TimeoutError
-        from redis.retry import Retry
-        given['caches']['default']['OPTIONS'].setdefault('CONNECTION_POOL_KWARGS', {}).update({'retry': Retry(NoBackoff(), 3), 'retry_on_error': [ConnectionError, TimeoutError]})
-    worker = Worker(configure(given['caches'], given['engine'], more))
+    if 'source' in given:
+        said = {}
+        exec(given['source'], said)
+        given = {'caches': said.pop('CACHES'), 'engine': said.pop('SESSION_ENGINE'), 'more': {k: v for k, v in said.items() if k.isupper()}}
+    worker = Worker(configure(given['caches'], given['engine'], given['more']))
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         print(json.dumps(getattr(worker, name)(*arguments)), flush=True)
