@@ -247,6 +247,27 @@ func failoverEvents(t *testing.T, p *pages) {
 	}}))
 }
 
+// A leader that is started again at once has taken part in no election: it was over before.
+func TestWhyWhenTheOldLeaderIsBack(t *testing.T) {
+	p, address := serve(t)
+	zero := before(90 * time.Second)
+	at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
+	p.set("GET /group/events", text(t, object{"asked": "c2", "now": now, "members": []object{
+		self("c2", object{"started": before(time.Hour), "events": []object{
+			happened(zero, "died", "c1", "the process of the leader c1 ended: proved by the process that watched it", object{"term": 7}),
+			happened(at(11), "elected", "c2", "c2 leads, term 8; without a sign of a leader for 48 ms", object{"term": 8, "took_ms": 48}),
+		}}),
+		told("c1", object{"started": at(1000), "events": []object{
+			happened(at(1400), "elected", "c2", "c2 leads, term 8; without a sign of a leader for 0 ms", object{"term": 8}),
+			happened(at(1410), "started", "c1", "serves, 410ms after its start", nil),
+		}}, nil),
+	}}))
+	code, stdout, stderr, _ := run(t, nil, "why", "--admin", address)
+	if code != 0 || !strings.Contains(stdout, "within 11 ms (term 8)") || !strings.Contains(stdout, "c2  c2 leads, term 8") || !strings.Contains(stdout, "c1  serves, 410ms") {
+		t.Error(code, stdout, stderr)
+	}
+}
+
 func TestWhy(t *testing.T) {
 	p, address := serve(t)
 	failoverEvents(t, p)

@@ -137,7 +137,7 @@ func (h *history) build(term uint64) *failover {
 	}
 	f.Timeline = append(f.Timeline, list...)
 	slices.SortStableFunc(f.Timeline, func(a, b event) int { return a.At.Compare(b.At) })
-	f.explain()
+	f.explain(h.since)
 	return f
 }
 
@@ -149,8 +149,8 @@ var causes = []struct{ kind, text string }{
 	{eventDeposed, "%s had no majority behind it any more"},
 }
 
-// explain finds what began it, and what clients saw.
-func (f *failover) explain() {
+// explain finds what began it, and what clients saw. A member that was started after it began, as it is known from since, has elected nobody: it finds a leader.
+func (f *failover) explain(since map[string]time.Time) {
 	for _, c := range causes {
 		at := slices.IndexFunc(f.Timeline, func(e event) bool { return e.Kind == c.kind })
 		if at < 0 {
@@ -163,7 +163,9 @@ func (f *failover) explain() {
 		}
 		break
 	}
-	f.Timeline = slices.DeleteFunc(f.Timeline, func(e event) bool { return f.Zero.Sub(e.At) > shownBefore })
+	f.Timeline = slices.DeleteFunc(f.Timeline, func(e event) bool {
+		return f.Zero.Sub(e.At) > shownBefore || e.Kind == eventElected && since[e.By[0]].After(f.Zero)
+	})
 	for _, e := range f.Timeline {
 		switch {
 		case e.Kind == eventElected && e.Term == f.Term:
