@@ -96,9 +96,13 @@ func (p Program) memberList() *cobra.Command {
 			return err
 		}
 		r, _, err := d.report()
-		if err == nil && len(r.Peers) == 0 {
+		switch {
+		case err != nil:
+		case len(r.Peers) == 0 && !r.Ready:
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is in no group yet: %s\n", r.Name, r.Why)
+		case len(r.Peers) == 0:
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is a group of one\n", r.Name)
-		} else if err == nil {
+		default:
 			err = r.writeMembers(c.OutOrStdout())
 		}
 		return err
@@ -164,7 +168,10 @@ func (p Program) memberReplace() *cobra.Command {
 		if r.peer(old) == nil {
 			return fmt.Errorf("there is no member %q: there are %s", old, strings.Join(r.names(), ", "))
 		}
-		if now := r.peer(args[1]); now == nil || now.Role == learner {
+		switch now := r.peer(args[1]); {
+		case now != nil && now.Role != learner && len(r.Peers)%2 == 1: // an odd number has nobody in it who was added to replace another
+			return fmt.Errorf("%s is a member already, and without %s the group would be smaller: name a new controller, or say 'holdfast member remove %s' if that is meant", now.Name, old, old)
+		case now == nil || now.Role == learner:
 			if err := d.await(args[1], args[2:], *wait, c.OutOrStdout()); err != nil {
 				return err
 			}

@@ -110,7 +110,7 @@ func TestMembers(t *testing.T) {
 		{"add c4 --wait 1ms", 1, "Waiting for c4, 1ms at most", "c4 has not become a member within 1ms"},
 		{"add c2", 1, "", "c2 is a member already, at 127.0.0.2:7420"},
 		{"replace c9 c4", 1, "", `there is no member "c9": there are c1, c2, c3`},
-		{"replace c3 c2", 0, "c3 is no member any more", ""},
+		{"replace c3 c2", 1, "", "c2 is a member already, and without c3 the group would be smaller"},
 	} {
 		args := append(append([]string{"member"}, strings.Fields(c.args)...), "--admin", address)
 		code, stdout, stderr, _ := run(t, nil, args...)
@@ -123,6 +123,10 @@ func TestMembers(t *testing.T) {
 		t.Error(code, stderr)
 	}
 	if code, stdout, _, _ := run(t, nil, "member", "list", "--admin", address); code != 0 || stdout != "one is a group of one\n" {
+		t.Error(code, stdout)
+	}
+	p.set("GET /status", `{"name":"one","why":"this controller waits for all members"}`)
+	if code, stdout, _, _ := run(t, nil, "member", "list", "--admin", address); code != 0 || stdout != "one is in no group yet: this controller waits for all members\n" {
 		t.Error(code, stdout)
 	}
 }
