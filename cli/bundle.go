@@ -92,11 +92,13 @@ func (b *bundle) note(what string, err error) {
 // collect asks whoever can be asked. What cannot be had is noted.
 func (b *bundle) collect(d *daemon, version, unit string) {
 	b.add("version.txt", "holdfast "+version+" (this program)\n")
-	b.render(d)
+	mute := b.render(d)
 	for _, page := range []string{"status", "events", "work", "settings", "metrics", "goroutines"} {
 		o, err := d.group(page)
 		if err != nil {
-			b.note("page "+page+" of the members", err)
+			if mute == nil || err.Error() != mute.Error() {
+				b.note("page "+page+" of the members", err)
+			}
 			continue
 		}
 		for i := range o.Members {
@@ -116,13 +118,13 @@ func (b *bundle) collect(d *daemon, version, unit string) {
 	b.disk(d)
 }
 
-// render takes in what an operator would see.
-func (b *bundle) render(d *daemon) {
+// render takes in what an operator would see. The error says why that cannot be had; it is noted.
+func (b *bundle) render(d *daemon) error {
 	s := &screen{width: defaultWidth}
 	o, err := d.overview()
 	if err != nil {
 		b.note("status", err)
-		return
+		return err
 	}
 	if j, err := judge(o); err == nil {
 		o.write(s, &j)
@@ -135,6 +137,7 @@ func (b *bundle) render(d *daemon) {
 		h.writeAll(s)
 		b.add("why.txt", s.String())
 	}
+	return nil
 }
 
 func (b *bundle) addPage(page string, m *memberPage) {
@@ -158,6 +161,11 @@ func (b *bundle) run(name, program string, args ...string) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	out, err := cmd.Output()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		said, _, _ := strings.Cut(string(ended.Stderr), "\n")
+		err = fmt.Errorf("'%s' ended with %w and said %q", strings.Join(cmd.Args, " "), err, said)
+	}
 	if len(out) > 0 {
 		b.add(name, string(out))
 	} else if err != nil {

@@ -63,7 +63,7 @@ func TestSupportBundle(t *testing.T) {
 		":1:django.contrib.sessions.cached_db" + secrets["session id"] + "\nsessionid=" + secrets["session id"] + " token " + secrets["Fernet token"] + " " + secrets["token id"] +
 		" user horizon said " + secrets["password of a user"] + ", " + secrets["password of the file"] + " and " + secrets["password of a memcached user"] + "\nlevel=INFO msg=\"connected to a member\"\n"
 	bin := t.TempDir()
-	for name, script := range map[string]string{"journalctl": "#!/bin/sh\ncat <<'END'\n" + log + "END\n", "systemctl": "#!/bin/sh\nexit 3\n"} {
+	for name, script := range map[string]string{"journalctl": "#!/bin/sh\ncat <<'END'\n" + log + "END\n", "systemctl": "#!/bin/sh\necho no such unit >&2\nexit 3\n"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +124,9 @@ func TestSupportBundle(t *testing.T) {
 			t.Errorf("no %q in %s:\n%s", want, name, first[name])
 		}
 	}
+	if want := `unit.txt: 'systemctl status holdfast --no-pager --lines 0' ended with exit status 3 and said "no such unit"`; !strings.Contains(first["not-in-it.txt"], want) {
+		t.Error(first["not-in-it.txt"])
+	}
 	if !strings.Contains(first["members/c1/settings.json"], `"memcached-classes":"*=cache"`) {
 		t.Error(first["members/c1/settings.json"])
 	}
@@ -137,7 +140,7 @@ func TestSupportBundleAlone(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	file := filepath.Join(t.TempDir(), "b.tar.gz")
 	code, stdout, stderr, _ := run(t, nil, "support-bundle", "--file", file, "--admin", "127.0.0.1:1")
-	if code != 0 || !strings.Contains(stdout, "not in it: status: no daemon answers at 127.0.0.1:1") {
+	if code != 0 || strings.Count(stdout, "no daemon answers at 127.0.0.1:1") != 1 {
 		t.Error(code, stdout, stderr)
 	}
 	if all := open(t, file); all["machine/meminfo.txt"] == "" || all["not-in-it.txt"] == "" {

@@ -103,7 +103,7 @@ func noArgs(c *cobra.Command, args []string) error {
 		return nil
 	}
 	if c.HasAvailableSubCommands() {
-		hint := ""
+		hint := fmt.Sprintf("; '%s --help' lists them", c.CommandPath())
 		c.SuggestionsMinimumDistance = 2 // letters
 		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 			hint = fmt.Sprintf("; did you mean %q?", near[0])

@@ -241,7 +241,7 @@ func writeImport(out io.Writer, r *transfer.Report, dry bool) {
 	if dry {
 		verb = "would be copied"
 	}
-	fmt.Fprintf(out, "%d keys seen, %d %s\n", r.Seen, r.Copied, verb)
+	fmt.Fprintf(out, "%d key%s seen, %d %s\n", r.Seen, plural(r.Seen), r.Copied, verb)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, kind := range sorted(r.Kinds) {
 		fmt.Fprintf(w, "  %s\t%d\n", kind, r.Kinds[kind])

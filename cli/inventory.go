@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -190,8 +192,11 @@ func (p Program) tokens() *cobra.Command {
 	}
 	var what string
 	l := p.listing(c)
-	c.Flags().StringVar(&what, "what", "", "only entries of this kind")
+	c.Flags().StringVar(&what, "what", "", "only entries of this kind: "+strings.Join(openstack.TokenKinds, ", "))
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if what != "" && !slices.Contains(openstack.TokenKinds, what) {
+			return usage{fmt.Errorf("--what is %.40q: write one of %s", what, strings.Join(openstack.TokenKinds, ", "))}
+		}
 		counts := map[string]int{}
 		return list(l, "/openstack/tokens", c.OutOrStdout(), "key\tis\tuser\tstored\tvalid for\tends in\tsize\tkeyspace",
 			func(t openstack.CachedToken) bool { return what == "" || what == t.What },

@@ -306,6 +306,10 @@ func (r *report) readsBy() string {
 // writeClasses has a row for each class with keys, and what they are together.
 func (o *overview) writeClasses(s *screen) {
 	r := o.best()
+	if !r.Ready {
+		s.line("What is kept is not known before a controller has loaded it.")
+		return
+	}
 	t := cells{right: map[int]bool{1: true, 2: true}}
 	t.row("CLASS", "KEYS", "MEMORY", "")
 	keys := uint64(0)

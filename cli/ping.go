@@ -32,6 +32,9 @@ func (p Program) ping() *cobra.Command {
 	l := &loader{environ: p.Environ}
 	p.fileFlag(c, l)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *within <= 0 {
+			return usage{fmt.Errorf("--within is %s: write a duration such as 1s", *within)}
+		}
 		settings, err := l.load()
 		if err != nil {
 			return err

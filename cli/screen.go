@@ -15,6 +15,14 @@ const (
 	minWatch     = 250 * time.Millisecond // between two looks
 )
 
+// checkWatch is for a flag that says how often to look.
+func checkWatch(flag string, every time.Duration) error {
+	if every < minWatch {
+		return usage{fmt.Errorf("--%s is %s: write %s or more", flag, every, minWatch)}
+	}
+	return nil
+}
+
 // Colours, for a terminal alone.
 const (
 	red    = "\x1b[1;31m"

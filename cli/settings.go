@@ -41,6 +41,9 @@ func (p Program) settingsOf(service string) *cobra.Command {
 		if err != nil {
 			return usage{err}
 		}
+		if protocol != "" && protocol != openstack.Redis && protocol != openstack.Memcached {
+			return usage{fmt.Errorf("--protocol is %.40q: write %s or %s", protocol, openstack.Redis, openstack.Memcached)}
+		}
 		at, err := d.place(controllers)
 		if err != nil {
 			return err

@@ -109,10 +109,13 @@ func (p Program) status() *cobra.Command {
 			return err
 		}
 		s := screenOf(c.OutOrStdout(), p.Environ)
-		if *watch <= 0 {
+		if !c.Flags().Changed("watch") {
 			return d.showStatus(s, format.json())
 		}
-		for ; ; time.Sleep(max(*watch, minWatch)) {
+		if err := checkWatch("watch", *watch); err != nil {
+			return err
+		}
+		for ; ; time.Sleep(*watch) {
 			s.clear()
 			if err := d.showStatus(s, format.json()); err != nil && !errors.As(err, new(exit)) {
 				fmt.Fprintln(s, err)

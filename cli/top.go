@@ -49,13 +49,16 @@ func (p Program) top() *cobra.Command {
 		if err := format.check(); err != nil {
 			return err
 		}
+		if err := checkWatch("every", *every); err != nil {
+			return err
+		}
 		s := screenOf(c.OutOrStdout(), p.Environ)
 		before, err := d.work()
 		if err != nil {
 			return err
 		}
 		for {
-			time.Sleep(max(*every, minWatch))
+			time.Sleep(*every)
 			after, err := d.work()
 			if err != nil {
 				return err

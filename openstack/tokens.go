@@ -19,6 +19,9 @@ type CachedToken struct {
 	Bytes    int        `json:"bytes"`
 }
 
+// TokenKinds are what an entry can be, as CachedToken.What says it.
+var TokenKinds = []string{whatToken, whatValidated, whatEncrypted, whatCache}
+
 // What an entry is.
 const (
 	whatToken     = "token"      // a token that Keystone has validated, or stores
