@@ -60,6 +60,9 @@ func (p Program) certAuthority() *cobra.Command {
 	return c
 }
 
+// configDir is where the packages have the configuration.
+const configDir = "/etc/holdfast"
+
 func (p Program) certMember() *cobra.Command {
 	var dir string
 	var hosts []string
@@ -94,9 +97,11 @@ func (p Program) certMember() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "Valid for %d years. On %s put %s beside these two files and set\n"+
-				"  peer-ca   = %q\n  peer-cert = %q\n  peer-key  = %q\n", cert.MemberYears, name, filepath.Join(dir, authorityName+certEnding),
-				authorityName+certEnding, filepath.Base(where.cert), filepath.Base(where.key))
+			there := filesOf(configDir, name)
+			authority := authorityName + certEnding
+			fmt.Fprintf(c.OutOrStdout(), "Valid for %d years. Copy %s, %s and %s to %s on %s, have the user holdfast read them, and set there\n"+
+				"  peer-ca   = %q\n  peer-cert = %q\n  peer-key  = %q\n", cert.MemberYears, filepath.Join(dir, authority), where.cert, where.key, configDir, name,
+				filepath.Join(configDir, authority), there.cert, there.key)
 			return nil
 		},
 	}

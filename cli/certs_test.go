@@ -21,6 +21,10 @@ func TestCert(t *testing.T) {
 			t.Errorf("%s: %v %v", name, fi, err)
 		}
 	}
+	code, stdout, stderr, _ := run(t, nil, "cert", "member", "c3", "--dir", dir)
+	if code != 0 || !strings.Contains(stdout, filepath.Join(dir, "c3-key.pem")+" to /etc/holdfast on c3") || !strings.Contains(stdout, `peer-ca   = "/etc/holdfast/ca.pem"`) {
+		t.Error(code, stdout, stderr)
+	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "c1.pem"), filepath.Join(dir, "c1-key.pem"))
 	if err != nil {
 		t.Fatal(err)

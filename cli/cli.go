@@ -150,7 +150,7 @@ func (p Program) config() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, w := range cfg.Warnings() {
+			for _, w := range append(cfg.Warnings(), missing(&cfg)...) {
 				fmt.Fprintln(c.OutOrStdout(), "warning:", w)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is good.\n", args[0])

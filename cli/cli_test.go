@@ -47,6 +47,7 @@ func write(t *testing.T, name, text string) string {
 
 func TestWords(t *testing.T) {
 	good := write(t, "good.toml", `max-clients = 5`)
+	names := write(t, "names.toml", `users-file = "users"`)
 	bad := write(t, "bad.toml", "max-client = 5\nloops = 1000")
 	long := write(t, "long.toml", strings.Repeat("# long\n", 200000))
 	for _, c := range []struct {
@@ -61,6 +62,8 @@ func TestWords(t *testing.T) {
 		{"serve --help", 0, "--redis-listen list", ""},
 		{"config", 0, "#redis-listen = [\"127.0.0.1:6379\"]", ""},
 		{"config check " + good, 0, "good.toml is good.", ""},
+		{"config check " + names, 0, `setting users-file is "users", which counts from the directory that the daemon is started in`, ""},
+		{"config check " + names, 0, "setting users-file: stat users: no such file or directory: put it there", ""},
 		{"config check " + bad, 1, "", `there is no setting "max-client"; did you mean "max-clients"?`},
 		{"config check " + long, 1, "", "is larger than 1048576 bytes"},
 		{"config check nowhere.toml", 1, "", "nowhere.toml: no such file"},

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -135,7 +134,7 @@ func servicesBelow(args []string) ([][]openstack.File, error) {
 		all = append(all, files)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("there is no *.conf and no local_settings there")
+		return nil, fmt.Errorf("there is no *.conf and no local_settings in %s: name the directory of a service's configuration", strings.Join(args, ", "))
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -121,4 +122,23 @@ func readFile(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d bytes: is it the right file?", name, maxFile)
 	}
 	return text, nil
+}
+
+// missing has a sentence for each file that a setting names and that is not there, or not everywhere: the daemon would not start.
+func missing(c *config.Config) (all []string) {
+	for _, f := range []struct{ setting, file string }{
+		{"peer-ca", c.PeerCA}, {"peer-cert", c.PeerCert}, {"peer-key", c.PeerKey}, {"redis-password-file", c.RedisPasswordFile}, {"memcached-auth-file", c.MemcachedAuthFile},
+		{"users-file", c.UsersFile}, {"tls-cert", c.TLSCert}, {"tls-key", c.TLSKey}, {"tls-client-ca", c.TLSClientCA},
+	} {
+		if f.file == "" {
+			continue
+		}
+		if !filepath.IsAbs(f.file) {
+			all = append(all, fmt.Sprintf("setting %s is %q, which counts from the directory that the daemon is started in: write the whole path", f.setting, f.file))
+		}
+		if _, err := os.Stat(f.file); err != nil {
+			all = append(all, fmt.Sprintf("setting %s: %s: put it there before the daemon is started", f.setting, err))
+		}
+	}
+	return all
 }

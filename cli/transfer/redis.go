@@ -67,8 +67,11 @@ func (r *redisServer) answer() (reply, error) {
 	if err != nil {
 		return rep, r.lost(err)
 	}
-	if f := rep.failure(); strings.HasPrefix(f, "LOADING") || strings.HasPrefix(f, "MASTERDOWN") || strings.HasPrefix(f, "NOAUTH") {
+	switch f := rep.failure(); {
+	case strings.HasPrefix(f, "LOADING"), strings.HasPrefix(f, "MASTERDOWN"):
 		return rep, fmt.Errorf("%s: %s", r.where, f)
+	case strings.HasPrefix(f, "NOAUTH"):
+		return rep, fmt.Errorf("%s wants a password (%s): write user:password@ before the address, of SOURCE or of --to, or name a file with --password-file or --to-password-file", r.where, f)
 	}
 	return rep, nil
 }
