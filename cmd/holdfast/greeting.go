@@ -14,7 +14,7 @@ import (
 func (d *process) greet(out io.Writer) {
 	c := d.config
 	fmt.Fprintf(out, "holdfast %s on %s serves\n", versionName(), d.name)
-	title := map[string]string{redisPort: "Redis", memcachePort: "memcached", adminPort: "admin", peerPort: "members"}
+	title := map[string]string{redisPort: "Redis", sentinelPort: "Sentinel", memcachePort: "memcached", adminPort: "admin", peerPort: "members"}
 	for _, o := range d.listeners {
 		where := o.where()
 		if o.protocol == adminPort && o.asked.Network == "tcp" {
@@ -44,8 +44,9 @@ func (d *process) greet(out io.Writer) {
 	}
 	fmt.Fprintf(out, "  %-10s %s at most (memory-limit)\n", "memory", sizeOr(c.MemoryLimit, "no limit"))
 	fmt.Fprintln(out, "try")
-	if _, port := d.host.first(redisPort); port != 0 {
-		fmt.Fprintf(out, "  redis-cli -p %d ping\n", port)
+	if where, port := d.host.first(redisPort); port != 0 {
+		host, _, _ := net.SplitHostPort(where)
+		fmt.Fprintf(out, "  redis-cli -p %d -h %s ping\n", port, host)
 	}
 	if where, port := d.host.first(memcachePort); port != 0 {
 		host, _, _ := net.SplitHostPort(where)
