@@ -24,7 +24,7 @@ ARCHS ?= amd64,arm64
 packages: ## build deb, rpm and container image for ARCHS (amd64,arm64) into dist/
 	$(GO) run ./packaging -version $(VERSION) -date $$(git log -1 --format=%ct 2>/dev/null || echo 0) -arch $(ARCHS) -o dist
 
-demo: build ## show in a minute what clients see while members of a group of three die, on 127.0.0.1 to 127.0.0.3
+demo: build ## show in half a minute what clients see while members of a group of three die, on 127.0.0.1 to 127.0.0.3
 	@$(GO) run ./test/demo -holdfast bin/holdfast
 
 test: prepare lint test-go ## install what the tests need (Debian packages, as root) and run them all

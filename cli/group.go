@@ -147,8 +147,8 @@ func (p Program) memberReplace() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replace OLD NEW [HOST[:PORT]]",
 		Short: "Say how a new controller enters the group, wait until it has, and remove the old one",
-		Long: "Adds NEW as 'member add' does and then removes OLD, so that the group never has fewer members than it had. A controller that comes\n" +
-			"back under its old name, be it with an empty directory, replaces itself: just start it.",
+		Long: "Adds NEW as 'member add' does and then removes OLD, so that the group never has fewer members than it had; asked again, it goes on from\n" +
+			"where it was. A controller that comes back under its old name, be it with an empty directory, replaces itself: just start it.",
 		Args: someArgs(2, 3, "the names of the old and of the new controller, and the address of the new one if you like"),
 	}
 	wait := waitFlag(c)

@@ -196,7 +196,7 @@ func (r *redisServer) read(db int, names [][]byte, skip func(string)) ([]entry, 
 		case "none":
 			skip(Gone)
 		default:
-			skip(fmt.Sprintf("it is a %.20s, which is not kept here", form))
+			skip(fmt.Sprintf("it is a %.20s, and only strings, hashes and sets are copied", form))
 		}
 	}
 	for i := range all {
