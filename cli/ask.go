@@ -33,9 +33,9 @@ type daemon struct {
 
 // daemonFlags gives c the flags that say which daemon it is about.
 func (p Program) daemonFlags(c *cobra.Command) *daemon {
-	d := &daemon{loader: &loader{environ: p.Environ}}
+	d := &daemon{}
 	c.Flags().StringVar(&d.address, "admin", "", "admin address of the daemon (default: admin-listen of the configuration)")
-	p.fileFlag(c, d.loader)
+	d.loader = p.daemonLoader(c)
 	return d
 }
 
@@ -49,6 +49,9 @@ func (d *daemon) find() (config.Listener, error) {
 		return at, nil
 	}
 	c, err := d.loader.load()
+	if errors.Is(err, errUsual) { // whoever may not read it, as monitoring, finds the daemon where it is by default
+		c, err = (&loader{environ: d.loader.environ}).load()
+	}
 	if err != nil {
 		return config.Listener{}, err
 	}

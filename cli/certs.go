@@ -60,9 +60,6 @@ func (p Program) certAuthority() *cobra.Command {
 	return c
 }
 
-// configDir is where the packages have the configuration.
-const configDir = "/etc/holdfast"
-
 func (p Program) certMember() *cobra.Command {
 	var dir string
 	var hosts []string
@@ -97,11 +94,11 @@ func (p Program) certMember() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			there := filesOf(configDir, name)
+			there := filesOf(ConfigDir, name)
 			authority := authorityName + certEnding
 			fmt.Fprintf(c.OutOrStdout(), "Valid for %d years. Copy %s, %s and %s to %s on %s, have the user holdfast read them, and set there\n"+
-				"  peer-ca   = %q\n  peer-cert = %q\n  peer-key  = %q\n", cert.MemberYears, filepath.Join(dir, authority), where.cert, where.key, configDir, name,
-				filepath.Join(configDir, authority), there.cert, there.key)
+				"  peer-ca   = %q\n  peer-cert = %q\n  peer-key  = %q\n", cert.MemberYears, filepath.Join(dir, authority), where.cert, where.key, ConfigDir, name,
+				filepath.Join(ConfigDir, authority), there.cert, there.key)
 			return nil
 		},
 	}

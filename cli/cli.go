@@ -26,6 +26,8 @@ const (
 type Program struct {
 	Version string
 	Environ []string // as os.Environ gives it
+	// Config names the configuration file of verbs that ask a daemon, where neither --config nor the environment does. It need not be there.
+	Config string
 	// Serve runs the daemon until it is told to stop. It may write its greeting to out.
 	Serve func(c config.Config, out io.Writer) error
 	// Repair mends the log and the snapshots in a data directory that no daemon uses, and says what it did.

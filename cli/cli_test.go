@@ -115,6 +115,46 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// Without a word the verbs that ask a daemon read the file of the packages, and serve does not.
+func TestUsualConfig(t *testing.T) {
+	p, address := serve(t)
+	p.set("GET /members", "[]")
+	file := write(t, "holdfast.toml", `admin-listen = ["`+address+`"]`)
+	list := func(program cli.Program, args ...string) (int, string) {
+		var o, e bytes.Buffer
+		code := program.Run(append([]string{"member", "list", "-o", "json"}, args...), &o, &e)
+		return code, o.String() + e.String()
+	}
+	if code, said := list(cli.Program{Config: file}); code != 0 || said != "[]" {
+		t.Error(code, said)
+	}
+	if code, said := list(cli.Program{Config: file, Environ: []string{"HOLDFAST_CONFIG=" + write(t, "other.toml", `admin-listen = ["127.0.0.1:1"]`)}}); code != 1 || !strings.Contains(said, "no daemon answers at 127.0.0.1:1 ") {
+		t.Error(code, said)
+	}
+	nowhere := []string{"HOLDFAST_ADMIN_LISTEN=127.0.0.1:1"}
+	if code, said := list(cli.Program{Config: file + ".not", Environ: nowhere}); code != 1 || !strings.Contains(said, "no daemon answers at 127.0.0.1:1 ") {
+		t.Error(code, said)
+	}
+	if code, said := list(cli.Program{Config: write(t, "bad.toml", "max-client = 5")}); code != 1 || !strings.Contains(said, `there is no setting "max-client"`) {
+		t.Error(code, said)
+	}
+	var got config.Config
+	var e bytes.Buffer
+	program := cli.Program{Config: file, Serve: func(c config.Config, _ io.Writer) error { got = c; return nil }}
+	if code := program.Run([]string{"serve"}, io.Discard, &e); code != 0 || got.AdminListen[0] == address {
+		t.Error(code, got.AdminListen, e.String())
+	}
+	if os.Getuid() == 0 {
+		return // who may read everything
+	}
+	if err := os.Chmod(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := list(cli.Program{Config: file, Environ: nowhere}); code != 1 || !strings.Contains(said, "no daemon answers at 127.0.0.1:1 ") {
+		t.Error(code, said)
+	}
+}
+
 func TestFlagOverEnvironmentOverFile(t *testing.T) {
 	file := write(t, "h.toml", "data = \"file\"\nname = \"file\"\nmax-clients = 7\nredis-listen = [\"127.0.0.1:1\"]")
 	environ := []string{"HOLDFAST_CONFIG=" + file, "HOLDFAST_DATA=env", "HOLDFAST_NAME=env"}

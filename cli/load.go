@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"holdfast/config"
 )
 
+// ConfigDir is where the packages have the configuration.
+const ConfigDir = "/etc/holdfast"
+
 const (
 	maxFile = 1 << 20           // bytes of a configuration file
 	fileEnv = "HOLDFAST_CONFIG" // names the file when --config does not
@@ -20,6 +25,7 @@ const (
 // loader gathers settings from where they may come: the file, then the environment, then flags.
 type loader struct {
 	file    string
+	usual   string // is read when nobody names one, if it is there
 	environ []string
 	flags   []*settingFlag // those that were given, in order
 }
@@ -65,13 +71,17 @@ func (p Program) settingFlags(c *cobra.Command) *loader {
 			c.Flags().Lookup(s.Key).NoOptDefVal = "true"
 		}
 	}
-	p.fileFlag(c, l)
+	c.Flags().SortFlags = false
+	c.Flags().StringVar(&l.file, "config", "", "configuration file (also "+fileEnv+")")
 	return l
 }
 
-func (p Program) fileFlag(c *cobra.Command, l *loader) {
+// daemonLoader gives c the flag that names the configuration of the daemon that it asks.
+func (p Program) daemonLoader(c *cobra.Command) *loader {
+	l := &loader{environ: p.Environ, usual: p.Config}
 	c.Flags().SortFlags = false
-	c.Flags().StringVar(&l.file, "config", "", "configuration file (also "+fileEnv+")")
+	c.Flags().StringVar(&l.file, "config", "", "configuration file (also "+fileEnv+"; default: "+ConfigDir+"/holdfast.toml, if it is there)")
+	return l
 }
 
 // load returns the settings, validated. Flags win over the environment, the environment over the file.
@@ -83,14 +93,8 @@ func (l *loader) load() (config.Config, error) {
 			file = value
 		}
 	}
-	if file != "" {
-		text, err := readFile(file)
-		if err != nil {
-			return c, fmt.Errorf("configuration file: %w", err)
-		}
-		if err := c.ApplyFile(file, text); err != nil {
-			return c, err
-		}
+	if err := l.apply(&c, file); err != nil {
+		return c, err
 	}
 	if err := c.ApplyEnv(l.environ, fileEnv); err != nil {
 		return c, err
@@ -106,6 +110,30 @@ func (l *loader) load() (config.Config, error) {
 	}
 	return c, c.Validate()
 }
+
+// apply sets what the file says, or the usual one if none is named.
+func (l *loader) apply(c *config.Config, file string) error {
+	usual := file == ""
+	if usual {
+		file = l.usual
+	}
+	if file == "" {
+		return nil
+	}
+	text, err := readFile(file)
+	switch {
+	case usual && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case usual && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w; be root, or of the group that may", errUsual, err)
+	case err != nil:
+		return fmt.Errorf("configuration file: %w", err)
+	}
+	return c.ApplyFile(file, text)
+}
+
+// errUsual is a usual file that its reader may not read.
+var errUsual = errors.New("configuration file")
 
 // readFile reads a file of at most maxFile bytes.
 func readFile(name string) ([]byte, error) {

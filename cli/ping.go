@@ -29,8 +29,7 @@ func (p Program) ping() *cobra.Command {
 		Args: noArgs,
 	}
 	within := c.Flags().Duration("within", time.Second, "how long all answers may take")
-	l := &loader{environ: p.Environ}
-	p.fileFlag(c, l)
+	l := p.daemonLoader(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *within <= 0 {
 			return usage{fmt.Errorf("--within is %s: write a duration such as 1s", *within)}

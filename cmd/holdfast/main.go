@@ -28,6 +28,7 @@ func main() {
 	p := cli.Program{
 		Version: versionName(),
 		Environ: os.Environ(),
+		Config:  cli.ConfigDir + "/holdfast.toml",
 		Serve:   serve,
 		Repair:  cluster.Repair,
 		Recover: cluster.Recover,
