@@ -102,6 +102,8 @@ func TestWords(t *testing.T) {
 		{"member replace c1", 2, "", "wants the names of the old and of the new"},
 		{"member replace c1 c1", 2, "", "replaces itself: just start it"},
 		{"member replace c1 c4 --wait 0", 2, "", "has to wait"},
+		{"deploy c1 --wait 0", 2, "", "--wait is 0s and --pause is 5m10s: write durations"},
+		{"deploy c1 --pause -1s", 2, "", "--pause is -1s: write durations"},
 		{"cert", 0, "member", ""},
 		{"cert member", 2, "", "wants the name of a controller"},
 		{"cert member ca", 2, "", "what the files of the authority are called"},

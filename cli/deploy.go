@@ -81,6 +81,9 @@ func (f *deployFlags) run(args []string, out io.Writer) error {
 	if !deploy.IsUser(f.user) {
 		return usage{fmt.Errorf("--user %.80q is no name of a user", f.user)}
 	}
+	if f.Wait <= 0 || f.Pause < 0 {
+		return usage{fmt.Errorf("--wait is %s and --pause is %s: write durations such as 2m0s", f.Wait, f.Pause)}
+	}
 	for _, text := range f.set {
 		v, err := config.ParseValue(text)
 		if err != nil {
