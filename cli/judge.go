@@ -289,7 +289,7 @@ func findMembers(o *overview, j *judgement) {
 	}
 	var texts []string
 	for _, list := range sorted(lists) {
-		texts = append(texts, fmt.Sprintf("%s say %s", strings.Join(lists[list], ", "), list))
+		texts = append(texts, fmt.Sprintf("%s according to %s", list, strings.Join(lists[list], ", ")))
 	}
 	j.problem("ask again in 2 s: it is so for a moment while one is added or removed.", "Who is a member is not the same everywhere: %s.", strings.Join(texts, "; "))
 }

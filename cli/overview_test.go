@@ -110,6 +110,23 @@ func happened(at time.Time, kind, member, text string, more object) object {
 	return e
 }
 
+// A last cell that is too long goes on below itself.
+func TestLongEvents(t *testing.T) {
+	p, address := serve(t)
+	p.set("GET /group/events", text(t, object{"asked": "c1", "now": now, "members": []object{self("c1", object{"started": before(time.Hour), "events": []object{
+		happened(before(time.Minute), "refused", "", strings.Repeat("1 request refused, since: no quorum; ", 9), object{"count": 1}),
+	}})}}))
+	code, stdout, stderr, _ := run(t, []string{"COLUMNS=80"}, "why", "--all", "--admin", address)
+	if code != 0 || strings.Count(strings.Join(strings.Fields(stdout), " "), "no quorum;") != 9 || !strings.Contains(stdout, "\n                             ") {
+		t.Error(code, stdout, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		if len(strings.TrimSuffix(line, "\n")) > 80 {
+			t.Errorf("wider than 80: %s", line)
+		}
+	}
+}
+
 // What status shows in every state, its exit code, and that nothing is wider than a terminal.
 func TestStatus(t *testing.T) {
 	alone := says("c1", object{"members": 1, "can_lose": 0, "lease_ms": nil, "peers": nil})

@@ -127,7 +127,7 @@ func (c *cells) paint(colour string) {
 	c.colour[len(c.rows)-1] = colour
 }
 
-// table writes c, the columns two blanks apart. The last cell of a row that is shorter than the first one goes over the width into further lines.
+// table writes c, the columns two blanks apart. What a last cell has beyond the width goes below its first line.
 func (s *screen) table(c *cells) {
 	if len(c.rows) == 0 {
 		return
@@ -147,7 +147,7 @@ func (s *screen) table(c *cells) {
 			pad := max(0, width[i]-len([]rune(cell)))
 			switch {
 			case i == len(row)-1 && !c.right[i], len(row) < columns && i == len(row)-1:
-				b.WriteString(cell)
+				s.cell(&b, cell)
 			case c.right[i]:
 				b.WriteString(strings.Repeat(" ", pad) + cell + "  ")
 			default:
@@ -159,5 +159,29 @@ func (s *screen) table(c *cells) {
 			text = s.colour(colour, text)
 		}
 		s.line("%s", text)
+	}
+}
+
+// cell adds text to a row, over as many lines as it takes, each below the beginning of the first.
+func (s *screen) cell(row *strings.Builder, text string) {
+	begin := len([]rune(row.String()))
+	if begin+len([]rune(text)) <= s.width || begin > s.width/2 {
+		row.WriteString(text)
+		return
+	}
+	at := begin
+	for _, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case at == begin:
+		case at+1+n > s.width:
+			row.WriteString("\n" + strings.Repeat(" ", begin))
+			at = begin
+		default:
+			row.WriteByte(' ')
+			at++
+		}
+		row.WriteString(word)
+		at += n
 	}
 }
