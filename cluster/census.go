@@ -144,7 +144,11 @@ func decide(self *standing, others []standing) verdict {
 	if len(self.configured) == 0 && len(self.log.Members) == 0 {
 		return verdict{why: "waits for a member of the group to join"}
 	}
-	if why := self.missing(others); why != "" {
+	switch why := self.missing(others); {
+	case why == "":
+	case self.condition >= sound: // a majority of such elects a leader, and needs nobody else
+		return verdict{why: "waits for a majority of the members, or for all if some may have forgotten what they acknowledged: " + why}
+	default:
 		return verdict{why: "waits for all members, since none of them has a group that goes on: " + why}
 	}
 	all := append([]standing{*self}, others...)

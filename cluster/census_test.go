@@ -67,6 +67,8 @@ func TestDecide(t *testing.T) {
 		{"all are new", at("c1", empty, 0), []standing{at("c2", empty, 0), at("c3", empty, 0)}, "found"},
 		{"all are new, another name is lower", at("c2", empty, 0), []standing{at("c1", empty, 0), at("c3", empty, 0)}, "waits for c1"},
 		{"one is not there", at("c1", empty, 0), []standing{at("c3", empty, 0)}, "c2 at c2:7420 does not answer"},
+		{"one is not there, and this one may have forgotten", at("c1", forgetful, 9), []standing{at("c3", sound, 9)}, "waits for all members"},
+		{"the two others are gone", at("c1", sound, 9), nil, "waits for a majority of the members"},
 		{"another list", at("c1", empty, 0), []standing{at("c2", empty, 0), with(at("c3", empty, 0), alone)}, "c3 has another list"},
 		{"a group runs", at("c3", empty, 0), []standing{at("c1", active, 9), at("c2", active, 9)}, "join c1"},
 		{"a group runs without all", at("c3", empty, 0), []standing{at("c2", active, 9)}, "join c2"},
