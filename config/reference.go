@@ -34,7 +34,8 @@ func Markdown() string {
 		"Every setting is a key in the configuration file (TOML, `holdfast serve --config FILE`), an environment variable and a flag of\n" +
 		"`holdfast serve`. A flag wins over a variable, a variable over the file. A name that is no setting is an error, as is a `HOLDFAST_`\n" +
 		"variable that is none. `holdfast config` prints a file to start from, `holdfast config check FILE` says what is wrong with one.\n" +
-		"The daemon never writes its configuration.\n\n" +
+		"The daemon never writes its configuration. `HOLDFAST_CONFIG` names the file too; verbs that ask a daemon read `/etc/holdfast/holdfast.toml` without either.\n" +
+		"Files that settings name are best named with their whole paths: others count from the directory that the daemon is started in.\n\n" +
 		"Sizes are written 64KiB, 512MiB, 2GiB; durations 900ms, 3s, 1h; lists `[\"a\", \"b\"]` in the file and `a,b` elsewhere.\n")
 	c, group := Default(), ""
 	for _, s := range c.Settings() {
