@@ -1,6 +1,6 @@
 //go:build linux
 
-// Demo shows in a minute what Holdfast is for: three members on 127.0.0.1, .2 and .3, users of a dashboard at each of them, and one
+// Demo shows in half a minute what Holdfast is for: three members on 127.0.0.1, .2 and .3, users of a dashboard at each of them, and one
 // member after the other that dies or is stopped. `make demo` runs it; it needs no root and nothing but the built daemon, and ends
 // all that it started. What it shows comes from the clients of package witness. Read main.go first; screen.go is how it looks.
 package main
@@ -229,6 +229,9 @@ func (d *demo) back(m *group.Member) error {
 	return nil
 }
 
+// longest is what no request took longer than.
+func longest(a witness.Account) time.Duration { return max(a.Wait, witness.Noticed) }
+
 // others chooses the clients of all members but m.
 func (d *demo) others(m *group.Member) func(*witness.Client) bool {
 	return func(c *witness.Client) bool { return d.group.Members[c.Member] != m }
@@ -242,7 +245,7 @@ func (d *demo) tell(what string, from time.Duration, m *group.Member) {
 	if a.Failures() > 0 {
 		mood = d.bad
 	}
-	mood("At the other members: %s, no request took longer than %s, and writing paused for %s.", count(a.Failures(), "error"), took(a.Wait), took(a.Gap))
+	mood("At the other members: %s, no request took longer than %s, and writing paused for %s.", count(a.Failures(), "error"), took(longest(a)), took(a.Gap))
 	for what, n := range a.Errors {
 		d.bad("    %d times: %s", n, what)
 	}
@@ -287,7 +290,7 @@ func (d *demo) end() error {
 	}
 	failures := 0
 	for _, e := range d.events {
-		d.result(e.what, fmt.Sprintf("writing paused for %s, longest request %s, %s", took(e.others.Gap), took(e.others.Wait), count(e.others.Failures(), "error")), e.others.Failures() == 0)
+		d.result(e.what, fmt.Sprintf("writing paused for %s, longest request %s, %s", took(e.others.Gap), took(longest(e.others)), count(e.others.Failures(), "error")), e.others.Failures() == 0)
 		failures += e.others.Failures()
 	}
 	d.result("errors at the other members' clients", fmt.Sprint(failures), failures == 0)
@@ -300,6 +303,6 @@ func (d *demo) end() error {
 		d.bad("%s", fault)
 	}
 	d.unkept = len(v.Faults) + failures
-	d.say("All that was started is stopped now. To run one yourself: make run, or README.md for a group of three.")
+	d.say("All that was started is stopped now. To run one yourself: make run, or docs/group.md for a group of three.")
 	return nil
 }

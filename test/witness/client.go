@@ -18,8 +18,8 @@ import (
 // redial is how long a client waits before it dials again.
 const redial = 20 * time.Millisecond
 
-// noticed is the shortest wait that a client notes.
-const noticed = 5 * time.Millisecond
+// Noticed is the shortest wait that a client notes.
+const Noticed = 5 * time.Millisecond
 
 // Wait is a request that took its time. Instants are since the crew began.
 type Wait struct {
@@ -132,7 +132,7 @@ func (c *Client) note(sent time.Duration, what sort, err error, said bool) {
 	if what == write {
 		c.acks = append(c.acks, now)
 	}
-	if now-sent >= noticed {
+	if now-sent >= Noticed {
 		c.waits = append(c.waits, Wait{From: sent, To: now, Write: what == write})
 	}
 }
@@ -150,7 +150,7 @@ func (c *Client) think(pace time.Duration) { time.Sleep(pace/2 + rand.N(pace)) }
 // Account is what some clients met within a span of time.
 type Account struct {
 	Gap      time.Duration // the longest time in which none of them was acknowledged a write
-	Wait     time.Duration // the longest that one request of them took that was answered
+	Wait     time.Duration // the longest that one request of them took that was answered; 0: none took as long as Noticed
 	Errors   map[string]int
 	Acks     int           // acknowledged writes
 	Answers  int           // of all their life
