@@ -101,7 +101,7 @@ func (p Program) status() *cobra.Command {
 		Args:    noArgs,
 	}
 	format := formatFlag(c)
-	watch := c.Flags().DurationP("watch", "w", 0, "show it again and again, every 2s or as said, until interrupted")
+	watch := c.Flags().DurationP("watch", "w", watchDefault, "show it again and again, every so often, until interrupted")
 	c.Flags().Lookup("watch").NoOptDefVal = watchDefault.String()
 	d := p.daemonFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
