@@ -99,6 +99,7 @@ func TestRulesOfHorizon(t *testing.T) {
 		{"SESSION_ENGINE = 'django.contrib.sessions.backends.file'", "session-engine:1"},
 		{"SESSION_ENGINE = \"django.contrib.sessions.backends.signed_cookies\"  # why", "session-engine:1"},
 		{caches("django.core.cache.backends.locmem.LocMemCache", ""), "session-local:3"},
+		{"CACHES = {'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}\nSESSION_ENGINE = 'django.contrib.sessions.backends.db'", "session-engine:2"},
 		{caches("django.core.cache.backends.memcached.PyMemcacheCache", three), "session-hang:3 session-shun:3 session-plain:4"},
 		{caches("django.core.cache.backends.memcached.PyMemcacheCache", three+"'OPTIONS': {'timeout': 3,\n'ignore_exc': True, 'retry_attempts': 0}"), "session-plain:4 session-ignore:6"},
 		{caches("django.core.cache.backends.memcached.PyMemcacheCache", "'LOCATION': 'c1:11211', 'OPTIONS': {'timeout': .5}"), "session-servers:4 session-short-timeout:4 session-plain:4"},

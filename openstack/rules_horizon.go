@@ -95,6 +95,9 @@ var horizonRules = []rule{
 		}},
 	{"session-local", Error, "Each process has sessions of its own: a user is logged out by the next request that another one answers.", "Django: core/cache/backends/locmem.py; Debian's _0006_debian_cache.py sets it, so later files must set another",
 		func(c *checkup) {
+			if name, ours := strings.CutPrefix(c.python["SESSION_ENGINE"].text, sessionEngine); ours && name != "cache" && name != "cached_db" {
+				return // they are elsewhere, as session-engine says
+			}
 			b, at := c.backend()
 			switch name, _ := strings.CutPrefix(b, cacheBackend); name {
 			case "locmem.LocMemCache", "dummy.DummyCache", "filebased.FileBasedCache":
