@@ -87,7 +87,7 @@ def horizon(rows):
     return f'''## Horizon: sessions
 
 A person logs in through the form in headless Chromium, looks at projects and users, logs out, and is sent to the form again
-(the pictures are in `test/openstack/out/`). `redis_cache.cache.RedisCache` is a back end of the test's own that says the commands which
+(the pictures are in `test/openstack/out/{world.SUITE}/`). `redis_cache.cache.RedisCache` is a back end of the test's own that says the commands which
 that one said; see `test/openstack/old_redis_cache.py`.
 
 {table(['CACHES', 'on', 'after the log-in', 'users seen', 'after the log-out'],
