@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,7 @@ func keep(all []open) {
 			continue
 		}
 		if raw, err := o.Listener.(*net.TCPListener).SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) { store(int(fd), keptName(o.Addr().String())) })
+			raw.Control(func(fd uintptr) { pass(int(fd), "FDSTORE=1\nFDNAME="+keptName(o.Addr().String())) })
 		}
 	}
 }
@@ -44,17 +45,32 @@ func keepable(o open) bool {
 	return tcp && o.protocol != adminPort && o.protocol != peerPort
 }
 
-// store passes a descriptor to systemd.
-func store(fd int, name string) {
+// pass passes a descriptor to systemd, and what it is for.
+func pass(fd int, what string) {
 	to := os.Getenv("NOTIFY_SOCKET")
 	if to == "" {
 		return
 	}
 	if s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err == nil {
-		unix.Sendmsg(s, []byte("FDSTORE=1\nFDNAME="+name), unix.UnixRights(fd), &unix.SockaddrUnix{Name: to}, 0)
+		unix.Sendmsg(s, []byte(what), unix.UnixRights(fd), &unix.SockaddrUnix{Name: to}, 0)
 		unix.Close(s)
 	}
 }
 
 // forget has systemd close what it kept for an address.
 func forget(where string) { notify("FDSTOREREMOVE=1\nFDNAME=" + keptName(where)) }
+
+// barrier waits until systemd has done what it was told, for a second at most (sd_notify_barrier(3)).
+func barrier() {
+	told, untold, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	defer told.Close()
+	if raw, err := untold.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { pass(int(fd), "BARRIER=1") })
+	}
+	untold.Close()
+	told.SetReadDeadline(time.Now().Add(time.Second))
+	told.Read(make([]byte, 1)) // ends when systemd has closed the other end
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -66,32 +68,59 @@ func listenAll(c *config.Config, peers []config.Listener) (all []open, err error
 	if err != nil {
 		return nil, err
 	}
+	wanted := asked(c, peers)
+	if err := leave(passed, wanted); err != nil {
+		return nil, err
+	}
+	for _, o := range wanted {
+		where := bound(o.asked)
+		o.Listener = passed[where].Listener
+		delete(passed, where)
+		if o.Listener == nil {
+			if o.Listener, err = server.Listen(o.asked.Address, os.FileMode(mode)); err != nil {
+				closeAll(all)
+				return nil, explain(o.asked, err)
+			}
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// asked lists what is to be bound.
+func asked(c *config.Config, peers []config.Listener) (all []open) {
 	for _, group := range []struct {
 		protocol  string
 		listeners []config.Listener
 	}{{redisPort, c.Redis()}, {sentinelPort, c.Sentinel()}, {memcachePort, c.Memcached()}, {adminPort, c.Admin()}, {peerPort, peers}} {
 		for _, l := range group.listeners {
-			where := bound(l)
-			ln := passed[where].Listener
-			delete(passed, where)
-			if ln == nil {
-				if ln, err = server.Listen(l.Address, os.FileMode(mode)); err != nil {
-					closeAll(all)
-					return nil, explain(l, err)
-				}
-			}
-			all = append(all, open{ln, l, group.protocol})
+			all = append(all, open{asked: l, protocol: group.protocol})
 		}
 	}
-	for where, p := range passed {
+	return all
+}
+
+// leave closes what systemd passed and no setting names. What it kept for an earlier life it has closed too when leave returns: the settings may name the
+// same port at another address now.
+func leave(all map[string]passed, wanted []open) error {
+	forgotten := false
+	for where, p := range all {
+		if slices.ContainsFunc(wanted, func(o open) bool { return bound(o.asked) == where }) {
+			continue
+		}
+		address := p.Addr().String()
 		p.Close()
+		delete(all, where)
 		if !p.kept {
-			closeAll(all)
-			return nil, fmt.Errorf("systemd has opened %s for this service and no setting names it: write ListenStream= in its socket unit as the settings have it", where)
+			return fmt.Errorf("systemd has opened %s for this service and no setting names it: write ListenStream= in its socket unit as the settings have it", address)
 		}
-		forget(where) // an address that the settings named when it was kept
+		forget(address)
+		forgotten = true
 	}
-	return all, nil
+	if forgotten {
+		barrier()
+	}
+	return nil
 }
 
 // passed is a listener that systemd has passed.
@@ -100,7 +129,7 @@ type passed struct {
 	kept bool // for an earlier life of the daemon, and not opened by a socket unit
 }
 
-// inherited returns the listeners that systemd passed, by their addresses.
+// inherited returns the listeners that systemd passed, by where they listen.
 func inherited() (map[string]passed, error) {
 	all := map[string]passed{}
 	for _, f := range activation.Files(true) {
@@ -109,19 +138,24 @@ func inherited() (map[string]passed, error) {
 		if err != nil {
 			return nil, fmt.Errorf("systemd passed %s, which is no listening socket: its socket unit may have lines of ListenStream= alone", f.Name())
 		}
-		all[ln.Addr().String()] = passed{ln, strings.HasPrefix(f.Name(), keptPrefix)}
+		all[place(ln.Addr())] = passed{ln, strings.HasPrefix(f.Name(), keptPrefix)}
 	}
 	return all, nil
 }
 
-// bound is the address of l as its listener will tell it: a name looked up, and no host as any.
+// bound is where l will listen: a name is looked up.
 func bound(l config.Listener) string {
 	a, err := net.ResolveTCPAddr("tcp", l.Address)
 	if l.Network == "unix" || err != nil {
 		return l.Address
 	}
-	if a.IP == nil {
-		a.IP = net.IPv6unspecified
+	return place(a)
+}
+
+// place says where an address is. 0.0.0.0, [::] and no host at all are the same: of all of them net makes a listener that hears whatever the machine hears.
+func place(a net.Addr) string {
+	if a, ok := a.(*net.TCPAddr); ok && (a.IP == nil || a.IP.IsUnspecified()) {
+		return ":" + strconv.Itoa(a.Port)
 	}
 	return a.String()
 }

@@ -1,4 +1,4 @@
-"""'holdfast deploy' from the management host, over real ssh: what stops it, what a failure leaves behind, founding, again, upgrading, Pacemaker."""
+"""'holdfast deploy' from the management host, over real ssh: what stops it, what a failure leaves behind, founding, again, deaths, upgrading, Pacemaker."""
 
 import os
 import shutil
@@ -26,6 +26,7 @@ def deploying():
     lives = [cluster.pid(c, 'holdfast') for c in CONTROLLERS]
     if 'nothing was changed' not in deploy() or lives != [cluster.pid(c, 'holdfast') for c in CONTROLLERS]:
         raise SystemExit('a second run changed something')
+    found['killed'] = killed()
     found['by systemd'] = rolled('--upgrade', offer_newer())
     found['to Pacemaker'] = rolled('--pacemaker', None)
     found['by Pacemaker'] = rolled('--upgrade', offer_newer())
@@ -80,6 +81,23 @@ def taken_back():
             raise SystemExit(f'{c.name} was left with {left}')
     say('taken back, as it should be')
     return said.strip().split('\n')[-1]
+
+
+def killed():
+    """Each daemon is killed with -9 under load, and systemd starts it again: nothing is lost."""
+    seconds = []
+    with Loads(kinds=CLIENTS, shun=SHUN) as loads:
+        for c in CONTROLLERS:
+            life, began = cluster.pid(c, 'holdfast'), time.monotonic()
+            cluster.bury(c)
+            until(lambda: cluster.pid(c, 'holdfast') not in (0, life) and cluster.alive(c), 10, f'{c.name} answering again', every=0.01)
+            seconds.append(round(time.monotonic() - began, 2))
+            time.sleep(SHUN + 2)
+        clients = loads.end()
+    say(f'kill -9: {seconds} s, {clients}')
+    if any(c['lost'] for c in clients.values()):
+        raise SystemExit(f'kill -9 has lost something: {clients}')
+    return {'seconds': ', '.join(map(str, seconds)), 'clients': clients}
 
 
 def offer_newer():

@@ -110,7 +110,7 @@ with a controller that could not be written to, it said this, started nothing, a
     yield 'Then, with clients that leave a server that failed alone for 8 s, and `--pause 10s`:\n'
     yield table(['change', 'took, s', 'client', 'lost', 'requests that failed', 'longest pause, s'],
                 *([what, found[key]['seconds'], name, c['lost'], f'{c["errors"]} of {c["calls"]}' + kinds(c), f'{c["pause"]:.2f}']
-                  for what, key in (('`--upgrade`, under systemd', 'by systemd'), ('`--pacemaker`', 'to Pacemaker'), ('`--upgrade`, under Pacemaker', 'by Pacemaker'))
+                  for what, key in (('`kill -9` of one after the other, under systemd', 'killed'), ('`--upgrade`, under systemd', 'by systemd'), ('`--pacemaker`', 'to Pacemaker'), ('`--upgrade`, under Pacemaker', 'by Pacemaker'))
                   for name, c in found[key]['clients'].items()))
 
 
