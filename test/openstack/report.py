@@ -34,7 +34,7 @@ def machine():
         debian = next(line.split('=')[1].strip().strip('"') for line in f if line.startswith('PRETTY_NAME'))
     asked = subprocess.run(['dpkg-query', '-W', '-f', '${Package} ${Version}\n', *PACKAGES], capture_output=True, text=True).stdout
     holdfast = subprocess.run(['holdfast', 'version'], capture_output=True, text=True).stdout.strip()
-    return (f'- Machine: {processors} processors, {memory} GiB, Linux {platform.release()}; load average at the end {os.getloadavg()[1]:.1f} over five minutes\n'
+    return (f'- Machine: {processors} processors, {memory} GiB, Linux {platform.release().partition("-")[0]}; load average at the end {os.getloadavg()[1]:.1f} over five minutes\n'
             f'- {debian}, whose OpenStack is {world.RELEASE.capitalize()}: {", ".join(asked.split(chr(10))[:-1])}\n- {holdfast}\n'
             '- Controller i is 127.0.0.i in a network of the run\'s own; a death is kill -9 of the process. All share the processors: times are above those of three machines.\n')
 
