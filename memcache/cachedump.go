@@ -12,12 +12,11 @@ const maxDump = maxBatch
 
 // cachedump lists some items, for libmemcached's memcdump: all of them are in the class 1. It is a scan and then a look at what that found.
 func (s *Session) cachedump(a [][]byte, end int) (n, next int, more bool) {
-	if s.outstanding() > 0 || s.waiting && s.news.Load() == 0 {
+	if s.mustWait() {
 		return 0, 0, false
 	}
-	if err := s.failure(); err != nil {
-		s.finished()
-		return s.say(end, false, noQuorum+err.Error())
+	if problem := s.turnedAway(); problem != "" {
+		return s.say(end, false, problem)
 	}
 	if len(a) < 2 {
 		return s.say(end, false, badFormat)

@@ -11,7 +11,7 @@ import (
 // read carries out a command whose arguments are any number of keys, after an exptime if it touches them. It reads a batch of keys in one state,
 // and is called again with the same line for the next batch, so that a line of short keys cannot ask for more memory than oneState and a value.
 func (s *Session) read(row *command, rest []byte, end int) (n, next int, more bool) {
-	if s.outstanding() > 0 || s.waiting && s.news.Load() == 0 {
+	if s.mustWait() {
 		return 0, 0, false
 	}
 	w := s.w
@@ -36,9 +36,8 @@ func (s *Session) read(row *command, rest []byte, end int) (n, next int, more bo
 			return s.say(end, false, unknownCommand)
 		}
 	}
-	if err := s.failure(); err != nil {
-		s.finished()
-		return s.say(end, false, noQuorum+err.Error())
+	if problem := s.turnedAway(); problem != "" {
+		return s.say(end, false, problem)
 	}
 	if row.touches && len(keys) > 0 {
 		s.at += used
@@ -77,6 +76,19 @@ func (s *Session) failure() error {
 		return *s.because.Load()
 	}
 	return s.failed
+}
+
+// mustWait says whether a read in front has to wait: for the answers of what came before it, or for what it was put off for.
+func (s *Session) mustWait() bool { return s.outstanding() > 0 || s.waiting && s.news.Load() == 0 }
+
+// turnedAway ends a read that cannot go on, and is its answer; empty for one that can.
+func (s *Session) turnedAway() string {
+	err := s.failure()
+	if err == nil {
+		return ""
+	}
+	s.finished()
+	return noQuorum + err.Error()
 }
 
 func (s *Session) finished() { s.at, s.failed, s.waiting = 0, nil, false }

@@ -50,7 +50,7 @@ type meta struct {
 // parse reads the flags in line. It returns what is wrong with them, as memcached says it.
 func (m *meta) parse(line []byte) (problem string) {
 	*m = meta{delta: 1}
-	for flag, rest := nextArg(line); len(flag) > 0; flag, rest = nextArg(rest) {
+	for flag := range argsOf(line) {
 		c := flag[0]
 		if c >= 127 || m.seen[c/64]&(1<<(c%64)) != 0 {
 			return "CLIENT_ERROR duplicate flag"
@@ -156,8 +156,8 @@ type metaLine struct {
 	flags []byte
 }
 
-// begin takes a line apart; size is how many tokens may not be flags. The key is in w.metaKey then, decoded.
-func (w *worker) begin(line []byte, size int, tooMany string) (l metaLine, problem string) {
+// cutMeta takes a line apart; size is how many tokens may not be flags.
+func cutMeta(line []byte, size int, tooMany string) (l metaLine, problem string) {
 	l.key, l.flags = nextArg(line)
 	if len(l.key) == 0 {
 		return l, unknownCommand
@@ -166,11 +166,10 @@ func (w *worker) begin(line []byte, size int, tooMany string) (l metaLine, probl
 		return l, badFormat
 	}
 	n := size
-	for arg, rest := nextArg(l.flags); len(arg) > 0 && n <= maxMetaTokens; arg, rest = nextArg(rest) {
-		n++
-	}
-	if n > maxMetaTokens {
-		return l, tooMany
+	for range argsOf(l.flags) {
+		if n++; n > maxMetaTokens {
+			return l, tooMany
+		}
 	}
 	return l, ""
 }
@@ -189,11 +188,8 @@ func (w *worker) named(raw []byte) (k op.Key, problem string) {
 
 // appendFlags answers the flags that ask for something of an item. r is what was found; seen says whether and when it was found before.
 func appendFlags(out []byte, l metaLine, r *op.Result, last access) []byte {
-	encoded := false
-	for flag, rest := nextArg(l.flags); len(flag) > 0; flag, rest = nextArg(rest) {
-		encoded = encoded || flag[0] == 'b'
-	}
-	for flag, rest := nextArg(l.flags); len(flag) > 0; flag, rest = nextArg(rest) {
+	encoded := l.asks('b')
+	for flag := range argsOf(l.flags) {
 		out = appendFlag(out, flag, l.key, encoded, r, last)
 	}
 	return out

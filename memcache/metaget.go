@@ -8,20 +8,14 @@ import (
 
 // metaGet carries out mg. It is a read as long as nothing is to be changed; when it finds that something is, it becomes a Claim, which looks again.
 func metaGet(s *Session, line, _ []byte, end int) (n, next int, more bool) {
-	if s.outstanding() > 0 {
+	if s.mustWait() {
 		return 0, 0, false
 	}
-	if s.waiting {
-		if s.news.Load() == 0 {
-			return 0, 0, false
-		}
-		if err := s.failure(); err != nil {
-			s.finished()
-			return s.say(end, false, noQuorum+err.Error())
-		}
+	if problem := s.turnedAway(); problem != "" {
+		return s.say(end, false, problem)
 	}
 	w := s.w
-	l, problem := w.begin(line, 3, "CLIENT_ERROR options flags are too long")
+	l, problem := cutMeta(line, 3, "CLIENT_ERROR options flags are too long")
 	if problem == "" {
 		problem = w.meta.parse(l.flags)
 	}
@@ -78,9 +72,9 @@ func kept(text []byte) (l metaLine) {
 	return l
 }
 
-// asks says whether the line has a flag without a token.
+// asks says whether the line has a flag.
 func (l metaLine) asks(flag byte) bool {
-	for arg, rest := nextArg(l.flags); len(arg) > 0; arg, rest = nextArg(rest) {
+	for arg := range argsOf(l.flags) {
 		if arg[0] == flag {
 			return true
 		}
@@ -176,12 +170,11 @@ func appendFound(out []byte, l metaLine, r *op.Result, last access, value bool) 
 
 // metaDebug carries out me.
 func metaDebug(s *Session, line, _ []byte, end int) (n, next int, more bool) {
-	if s.outstanding() > 0 || s.waiting && s.news.Load() == 0 {
+	if s.mustWait() {
 		return 0, 0, false
 	}
-	if err := s.failure(); err != nil {
-		s.finished()
-		return s.say(end, false, noQuorum+err.Error())
+	if problem := s.turnedAway(); problem != "" {
+		return s.say(end, false, problem)
 	}
 	w := s.w
 	raw, rest := nextArg(line)

@@ -10,7 +10,7 @@ import (
 // metaSet carries out ms.
 func metaSet(s *Session, line, in []byte, end int) (n, next int, more bool) {
 	w := s.w
-	l, problem := w.begin(line, 3, manyFlags)
+	l, problem := cutMeta(line, 3, manyFlags)
 	size, flags := nextArg(l.flags)
 	if problem == "" && len(size) == 0 {
 		problem = badFormat
@@ -129,7 +129,7 @@ func metaStored(n *counters, out []byte, r *op.Result, o *owed) []byte {
 
 // token is what stands behind a flag.
 func (l metaLine) token(flag byte) string {
-	for arg, rest := nextArg(l.flags); len(arg) > 0; arg, rest = nextArg(rest) {
+	for arg := range argsOf(l.flags) {
 		if arg[0] == flag {
 			return string(arg[1:])
 		}
@@ -140,7 +140,7 @@ func (l metaLine) token(flag byte) string {
 // only leaves some flags.
 func (l metaLine) only(flags string) metaLine {
 	var left []byte
-	for arg, rest := nextArg(l.flags); len(arg) > 0; arg, rest = nextArg(rest) {
+	for arg := range argsOf(l.flags) {
 		for i := range len(flags) {
 			if arg[0] == flags[i] {
 				left = append(append(left, arg...), ' ')
@@ -153,7 +153,7 @@ func (l metaLine) only(flags string) metaLine {
 // metaWrite begins md and ma: what is wrong with their flags is said in one way.
 func (s *Session) metaWrite(line []byte) (l metaLine, key op.Key, problem string) {
 	w := s.w
-	if l, problem = w.begin(line, 3, manyFlags); problem != "" {
+	if l, problem = cutMeta(line, 3, manyFlags); problem != "" {
 		return l, key, problem
 	}
 	if w.meta.parse(l.flags) != "" {
@@ -298,7 +298,7 @@ func metaCounted(n *counters, out []byte, r *op.Result, o *owed) []byte {
 // former says whether the line has a t before a T.
 func (l metaLine) former() bool {
 	t := false
-	for arg, rest := nextArg(l.flags); len(arg) > 0; arg, rest = nextArg(rest) {
+	for arg := range argsOf(l.flags) {
 		if arg[0] == 'T' {
 			return t
 		}

@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"bytes"
+	"iter"
 	"math"
 
 	"holdfast/op"
@@ -34,6 +35,14 @@ func nextArg(line []byte) (arg, rest []byte) {
 		return line[:i], line[i+1:]
 	}
 	return line, line[len(line):]
+}
+
+// argsOf are the arguments of a line.
+func argsOf(line []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for arg, rest := nextArg(line); len(arg) > 0 && yield(arg); arg, rest = nextArg(rest) {
+		}
+	}
 }
 
 // isSpace is C's isspace: what may stand around a number.
@@ -151,7 +160,7 @@ func gather(keys []op.Key, line []byte) (_ []op.Key, used int, ok bool) {
 
 // keysFit says whether no argument is too long for a key.
 func keysFit(line []byte) bool {
-	for name, rest := nextArg(line); len(name) > 0; name, rest = nextArg(rest) {
+	for name := range argsOf(line) {
 		if len(name) > maxKey {
 			return false
 		}
