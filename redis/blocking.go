@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -361,13 +362,7 @@ func (h *hub) stepOut(b *blocked) {
 		id := line{b.kind, lineOf(k.Space, k.Name)}
 		all := h.board.lines[id]
 		first := all[0] == b
-		kept := all[:0]
-		for _, other := range all {
-			if other != b {
-				kept = append(kept, other)
-			}
-		}
-		clear(all[len(kept):])
+		kept := slices.DeleteFunc(all, func(other *blocked) bool { return other == b })
 		if len(kept) == 0 {
 			delete(h.board.lines, id)
 			continue

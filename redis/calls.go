@@ -322,11 +322,7 @@ func (in *interp) appendTable(b []byte, t *lua.LTable, v resp.Version, depth int
 		return v.Double(b, float64(n))
 	}
 	if m, ok := t.RawGetString("map").(*lua.LTable); ok {
-		n := 0
-		for range entries(m) {
-			n++
-		}
-		b = v.Map(b, n)
+		b = v.Map(b, count(m))
 		for k, e := range entries(m) {
 			b = in.appendValue(b, k, v, depth+1)
 			b = in.appendValue(b, e, v, depth+1)
@@ -334,11 +330,7 @@ func (in *interp) appendTable(b []byte, t *lua.LTable, v resp.Version, depth int
 		return b
 	}
 	if m, ok := t.RawGetString("set").(*lua.LTable); ok {
-		n := 0
-		for range entries(m) {
-			n++
-		}
-		b = v.Set(b, n)
+		b = v.Set(b, count(m))
 		for k := range entries(m) {
 			b = in.appendValue(b, k, v, depth+1)
 		}
@@ -371,6 +363,14 @@ func entries(t *lua.LTable) iter.Seq2[lua.LValue, lua.LValue] {
 		for k, v := t.Next(lua.LNil); k != lua.LNil && yield(k, v); k, v = t.Next(k) {
 		}
 	}
+}
+
+// count is how many entries a table has.
+func count(t *lua.LTable) (n int) {
+	for range entries(t) {
+		n++
+	}
+	return n
 }
 
 // appendBig writes digits that a script takes for a number.

@@ -163,8 +163,11 @@ func (h *hub) Stale() {
 	h.outdateAll()
 }
 
-// census counts who listens and waits, for INFO.
-func (h *hub) census() (c struct{ channels, patterns, blocked, tracked, keys, items, prefixes int }) {
+// census is who listens and waits, for INFO.
+type census struct{ channels, patterns, blocked, tracked, keys, items, prefixes int }
+
+// census goes through all keys that are noted for clients.
+func (h *hub) census() (c census) {
 	b := &h.board
 	b.mu.Lock()
 	defer b.mu.Unlock()

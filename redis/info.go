@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"holdfast/engine"
 	"holdfast/op"
@@ -53,6 +54,7 @@ type infoText struct {
 	s      *Session
 	facts  Facts
 	status engine.Status
+	heard  func() census // who listens and waits, counted once
 }
 
 func (i *infoText) line(name string, value any) {
@@ -60,7 +62,7 @@ func (i *infoText) line(name string, value any) {
 }
 
 func info(s *Session, q *request, b []byte) []byte {
-	i := &infoText{s: s, facts: s.d.facts(), status: s.e.Status()}
+	i := &infoText{s: s, facts: s.d.facts(), status: s.e.Status(), heard: sync.OnceValue(s.d.hub.census)}
 	all := sections
 	if s.asked {
 		all = sentinelSections
@@ -119,9 +121,9 @@ func infoClients(i *infoText) {
 	i.line("maxclients", i.facts.MaxClients)
 	i.line("client_recent_max_input_buffer", 0)
 	i.line("client_recent_max_output_buffer", 0)
-	waiting := i.s.d.hub.census()
-	i.line("blocked_clients", waiting.blocked+i.s.d.alert.held())
-	i.line("tracking_clients", waiting.tracked)
+	heard := i.heard()
+	i.line("blocked_clients", heard.blocked+i.s.d.alert.held())
+	i.line("tracking_clients", heard.tracked)
 	i.line("clients_in_timeout_table", 0)
 }
 
@@ -205,7 +207,7 @@ func infoPersistence(i *infoText) {
 }
 
 func infoStats(i *infoText) {
-	waiting := i.s.d.hub.census()
+	heard := i.heard()
 	d := i.s.d
 	commands, hits, misses := d.total()
 	_, errors := d.faults()
@@ -224,8 +226,8 @@ func infoStats(i *infoText) {
 	i.line("evicted_keys", i.status.Memory.Evicted)
 	i.line("keyspace_hits", hits)
 	i.line("keyspace_misses", misses)
-	i.line("pubsub_channels", waiting.channels)
-	i.line("pubsub_patterns", waiting.patterns)
+	i.line("pubsub_channels", heard.channels)
+	i.line("pubsub_patterns", heard.patterns)
 	i.line("latest_fork_usec", 0)
 	i.line("total_forks", 0)
 	i.line("migrate_cached_sockets", 0)
@@ -233,9 +235,9 @@ func infoStats(i *infoText) {
 	for _, name := range []string{"hits", "misses", "key_hits", "key_misses"} {
 		i.line("active_defrag_"+name, 0)
 	}
-	i.line("tracking_total_keys", waiting.keys)
-	i.line("tracking_total_items", waiting.items)
-	i.line("tracking_total_prefixes", waiting.prefixes)
+	i.line("tracking_total_keys", heard.keys)
+	i.line("tracking_total_items", heard.items)
+	i.line("tracking_total_prefixes", heard.prefixes)
 	i.line("unexpected_error_replies", 0)
 	i.line("total_error_replies", errors)
 	i.line("dump_payload_sanitizations", 0)

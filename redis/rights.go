@@ -200,12 +200,12 @@ func (c *Command) deny(u *users.User, args [][]byte) denial {
 	if !u.May(c.number) && c.Flags&NoAuth == 0 {
 		return denial{deniedCommand, c.Name}
 	}
-	if strings.HasPrefix(c.Name, "sort") && !u.AllKeys() {
-		if d := denySort(args); d.reason != allowed {
-			return d
-		}
-	}
 	if c.Flags&MovingKeys != 0 {
+		if strings.HasPrefix(c.Name, "sort") && !u.AllKeys() {
+			if d := denySort(args); d.reason != allowed {
+				return d
+			}
+		}
 		keys, _ := c.keysOf(args)
 		for i, k := range keys {
 			if !u.MayKey(k, c.access[min(i, 1)]) {

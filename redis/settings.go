@@ -48,7 +48,7 @@ func ofFacts(get func(f Facts) int64) func(*Session) string {
 
 var serverSettings = []setting{
 	{name: "appendfsync", get: func(s *Session) string {
-		return map[string]string{"always": "always", "memory": "no"}[s.e.Status().Durable] + map[bool]string{true: "everysec"}[s.e.Status().Durable == "second"]
+		return map[string]string{"always": "always", "second": "everysec", "memory": "no"}[s.e.Status().Durable]
 	}},
 	{name: "appendonly", get: func(s *Session) string {
 		if s.e.Status().Durable == "memory" {

@@ -155,11 +155,9 @@ func (s *Session) began(row *Command) moment {
 		return moment{s.held, 1}
 	case row.write != nil:
 		return moment{s.passTime(), 1}
-	case row.Flags&Fast == 0:
-		return moment{s.d.clock.Now(), 1}
-	case s.d.slow.slower.Load() == 0: // every command is slow then
-		return moment{s.d.clock.Now(), 1}
-	case s.desk.tallies[row.number].ns.Load() == 0: // the first one, so that something is known of what comes seldom
+	case row.Flags&Fast == 0,
+		s.d.slow.slower.Load() == 0,               // every command is slow then
+		s.desk.tallies[row.number].ns.Load() == 0: // the first one, so that something is known of what comes seldom
 		return moment{s.d.clock.Now(), 1}
 	case s.desk.turn%sampled == 0:
 		return moment{s.d.clock.Now(), sampled}

@@ -47,11 +47,11 @@ type readers struct {
 	cached  map[string]map[uint64]uint64 // by key, whatever its database, as in Redis, and connection: how many changes had been noted before it read
 }
 
-// remembers says whether what the present command reads is to be noted for its client.
+// remembers says whether what the present command reads is to be noted for its client, which has asked for some tracking.
 func (s *Session) remembers() bool {
 	t := s.track
 	switch {
-	case t == nil || t.bcast:
+	case t.bcast:
 		return false
 	case t.optin:
 		return s.caching == cachingYes
