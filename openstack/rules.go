@@ -235,11 +235,6 @@ func (c *checkup) coordination() (u redisURL, o option, ok bool) {
 	return u, o, false
 }
 
-// secretSentinel says whether one of these servers (host:port) asks for a password where it is asked as Sentinel.
-func (c *checkup) secretSentinel(servers []string) bool {
-	return c.Password && slices.ContainsFunc(servers, func(s string) bool { return c.Sentinel == "" || !strings.HasSuffix(s, ":"+c.Sentinel) })
-}
-
 var coordinationRules = []rule{
 	{"coordination-local", Error, "Agents on other controllers are not seen, so every controller does all of the work.", "tooz: drivers file, ipc, zake",
 		func(c *checkup) {

@@ -3,6 +3,7 @@ package openstack
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,14 @@ type Place struct {
 	Groups    int      // of class coordination
 	Master    string   // a name that the group answers to as Sentinel
 	Classes   []string // of each Redis database, empty if they are not known
+}
+
+// sentinelPort is where the group answers as a Sentinel.
+func (p *Place) sentinelPort() string { return cmp.Or(p.Sentinel, p.Redis) }
+
+// secretSentinel says whether one of these servers (host:port) asks for a password where it is asked as Sentinel.
+func (p *Place) secretSentinel(servers []string) bool {
+	return p.Password && slices.ContainsFunc(servers, func(s string) bool { return p.Sentinel == "" || !strings.HasSuffix(s, ":"+p.Sentinel) })
 }
 
 // Services are those that Settings knows.
@@ -85,10 +94,7 @@ func (w *settingsWriter) servers(port string) []string {
 func (w *settingsWriter) sentinel() bool { return len(w.Hosts) > 1 }
 
 // sentinels lists the controllers as Sentinels.
-func (w *settingsWriter) sentinels() []string { return w.servers(cmp.Or(w.Sentinel, w.Redis)) }
-
-// secretSentinel says whether the Sentinels ask for a password.
-func (w *settingsWriter) secretSentinel() bool { return w.Password && w.Sentinel == "" }
+func (w *settingsWriter) sentinels() []string { return w.servers(w.sentinelPort()) }
 
 // hostPort joins both, with brackets around an address of IPv6.
 func hostPort(host, port string) string {
@@ -194,13 +200,12 @@ func (w *settingsWriter) djangoRedis() {
 func (w *settingsWriter) djangoSentinel() {
 	pairs := make([]string, len(w.Hosts))
 	for i, h := range w.Hosts {
-		pairs[i] = fmt.Sprintf("(%q, %s)", h, cmp.Or(w.Sentinel, w.Redis))
+		pairs[i] = fmt.Sprintf("(%q, %s)", h, w.sentinelPort())
 	}
-	password := ""
-	if w.secretSentinel() {
-		password = fmt.Sprintf("\n            # This Sentinel port is the Redis port, with the same password.\n            \"SENTINEL_KWARGS\": {\"password\": %q, \"socket_connect_timeout\": 1, \"socket_timeout\": 5},", secret)
-	} else {
-		password = "\n            \"SENTINEL_KWARGS\": {\"socket_connect_timeout\": 1, \"socket_timeout\": 5},"
+	note, password := "", ""
+	if w.secretSentinel(w.sentinels()) {
+		note = "            # This Sentinel port is the Redis port, with the same password.\n"
+		password = fmt.Sprintf("\"password\": %q, ", secret)
 	}
 	imports, retry := w.redisRetry()
 	w.line(`%s# Each controller answers as Sentinel, with itself as the master: a client stays at the first that answers.
@@ -212,13 +217,14 @@ CACHES = {
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.SentinelClient",
             "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
-            "SENTINELS": [%s],%s
+            "SENTINELS": [%s],
+%s            "SENTINEL_KWARGS": {%s"socket_connect_timeout": 1, "socket_timeout": 5},
             # The group holds a request for up to 3 s while it chooses a new leader: wait longer than that.
             "SOCKET_CONNECT_TIMEOUT": 1,
             "SOCKET_TIMEOUT": 5,%s%s
         },
     },
-}`, imports, w.Master, w.Sessions, strings.Join(pairs, ", "), password, retry, w.passwordOption())
+}`, imports, w.Master, w.Sessions, strings.Join(pairs, ", "), note, password, retry, w.passwordOption())
 }
 
 // redisRetry has redis-py ask again what was on its way when a member died, for a little longer than a service manager needs to start one again: without it
@@ -346,7 +352,7 @@ func (w *settingsWriter) ceilometer(protocol string) {
 	switch {
 	case protocol == Memcached:
 		w.line("# tooz takes one memcached server alone.\nbackend_url = memcached://%s?timeout=30", hostPort(w.Hosts[0], w.Memcached))
-	case w.sentinel() && w.secretSentinel() && w.release < dalmatian:
+	case w.sentinel() && w.secretSentinel(w.sentinels()) && w.release < dalmatian:
 		w.line("# The Redis port asks for the password where it is asked as Sentinel too, and tooz before 6.3 (2024.2) sends none there: so one address alone.")
 		w.line("# With sentinel-listen the group has a port that asks for none, and this file names all controllers.")
 		w.line("backend_url = %s", w.oneURL())
@@ -372,7 +378,7 @@ func (w *settingsWriter) toozURL() string {
 	for _, s := range all[1:] {
 		url += "&sentinel_fallback=" + s
 	}
-	if w.secretSentinel() {
+	if w.secretSentinel(all) {
 		url += "&sentinel_password=" + secret
 	}
 	return url + fmt.Sprintf("&db=%d&timeout=30", w.Groups)
