@@ -96,7 +96,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 type deployment struct {
 	Options
 	hosts     []*host
-	restarted bool // a controller that ran
+	restarted bool // one of them that was running, so the next one waits for Pause
 }
 
 // host is one of the machines, and what is known and decided about it. Between the phases of a run only one goroutine has it.

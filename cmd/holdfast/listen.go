@@ -69,13 +69,16 @@ func listenAll(c *config.Config, peers []config.Listener) (all []open, err error
 		return nil, err
 	}
 	wanted := asked(c, peers)
-	if err := leave(passed, wanted); err != nil {
+	places := make([]string, len(wanted))
+	for i, o := range wanted {
+		places[i] = bound(o.asked)
+	}
+	if err := leave(passed, places); err != nil {
 		return nil, err
 	}
-	for _, o := range wanted {
-		where := bound(o.asked)
-		o.Listener = passed[where].Listener
-		delete(passed, where)
+	for i, o := range wanted {
+		o.Listener = passed[places[i]].Listener
+		delete(passed, places[i])
 		if o.Listener == nil {
 			if o.Listener, err = server.Listen(o.asked.Address, os.FileMode(mode)); err != nil {
 				closeAll(all)
@@ -100,12 +103,12 @@ func asked(c *config.Config, peers []config.Listener) (all []open) {
 	return all
 }
 
-// leave closes what systemd passed and no setting names. What it kept for an earlier life it has closed too when leave returns: the settings may name the
+// leave closes what systemd passed and is at none of the wanted places. What it kept for an earlier life it has closed too when leave returns: the settings may name the
 // same port at another address now.
-func leave(all map[string]passed, wanted []open) error {
+func leave(all map[string]passed, wanted []string) error {
 	forgotten := false
 	for where, p := range all {
-		if slices.ContainsFunc(wanted, func(o open) bool { return bound(o.asked) == where }) {
+		if slices.Contains(wanted, where) {
 			continue
 		}
 		address := p.Addr().String()
