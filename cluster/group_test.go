@@ -439,6 +439,18 @@ func TestAllMachinesGoDown(t *testing.T) {
 	}
 }
 
+// outrun crashes a member, and writes until it is further behind than a log of 100 KiB goes back.
+func (g *group) outrun(victim string) {
+	g.t.Helper()
+	g.crash(victim, 0)
+	w := newWorker(g.nodes[g.leader()])
+	for i := range 300 {
+		if a := w.write(set(fmt.Sprint("big", i), strings.Repeat("x", 10000))); a[0].err != nil {
+			g.t.Fatal(a[0].err)
+		}
+	}
+}
+
 // A member that is further behind than the log goes back is brought up by a snapshot while the others go on.
 func TestSnapshotForMember(t *testing.T) {
 	for _, d := range []Durability{Second, Memory} {
@@ -447,13 +459,7 @@ func TestSnapshotForMember(t *testing.T) {
 			g.start(g.all()...)
 			g.voters(3)
 			victim := g.another()
-			g.crash(victim, 0)
-			w := newWorker(g.nodes[g.leader()])
-			for i := range 300 {
-				if a := w.write(set(fmt.Sprint("big", i), strings.Repeat("x", 10000))); a[0].err != nil {
-					t.Fatal(a[0].err)
-				}
-			}
+			g.outrun(victim)
 			stop := g.traffic(g.leader())
 			g.start(victim)
 			g.voters(3)

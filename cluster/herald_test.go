@@ -57,15 +57,24 @@ func message(text string) *op.Publish {
 	return &op.Publish{Channel: []byte("c"), Message: []byte(text)}
 }
 
-// Every member tells every message once, all in one order, also when the leader dies; what was acknowledged is told everywhere.
-func TestMessagesReachAllMembersInOneOrder(t *testing.T) {
+// newListeningGroup starts three members, each with an ear. more, which may be nil, changes their configuration.
+func newListeningGroup(t *testing.T, more func(*Config)) (*group, map[string]*ear) {
 	ears := map[string]*ear{}
 	g := newGroup(t, 3, func(c *Config) {
 		e := &ear{}
 		ears[c.Name], c.Watcher = e, e
+		if more != nil {
+			more(c)
+		}
 	})
 	g.start(g.all()...)
 	g.voters(3)
+	return g, ears
+}
+
+// Every member tells every message once, all in one order, also when the leader dies; what was acknowledged is told everywhere.
+func TestMessagesReachAllMembersInOneOrder(t *testing.T) {
+	g, ears := newListeningGroup(t, nil)
 	before := map[string]int{} // who joined took over a whole state
 	for name, e := range ears {
 		e.mu.Lock()
@@ -145,13 +154,7 @@ func TestMessagesReachAllMembersInOneOrder(t *testing.T) {
 
 // Whose write it was is known where it was queued, and only there.
 func TestWatcherKnowsItsOwnWriters(t *testing.T) {
-	ears := map[string]*ear{}
-	g := newGroup(t, 3, func(c *Config) {
-		e := &ear{}
-		ears[c.Name], c.Watcher = e, e
-	})
-	g.start(g.all()...)
-	g.voters(3)
+	g, ears := newListeningGroup(t, nil)
 	ws := g.workers()
 	var all sync.WaitGroup
 	for _, w := range ws {
@@ -174,21 +177,9 @@ func TestWatcherKnowsItsOwnWriters(t *testing.T) {
 
 // A member that takes over a whole state, or loses touch, says so.
 func TestWatcherHearsWhatItMisses(t *testing.T) {
-	ears := map[string]*ear{}
-	g := newGroup(t, 3, func(c *Config) {
-		e := &ear{}
-		ears[c.Name], c.Watcher, c.retain = e, e, 100<<10
-	})
-	g.start(g.all()...)
-	g.voters(3)
+	g, ears := newListeningGroup(t, func(c *Config) { c.retain = 100 << 10 })
 	victim := g.another()
-	g.crash(victim, 0)
-	w := newWorker(g.nodes[g.leader()])
-	for i := range 300 {
-		if a := w.write(set(fmt.Sprint("big", i), strings.Repeat("x", 10000))); a[0].err != nil {
-			t.Fatal(a[0].err)
-		}
-	}
+	g.outrun(victim)
 	g.start(victim)
 	g.voters(3)
 	g.until("the word that something was missed", func() bool {
